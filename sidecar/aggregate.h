@@ -1,0 +1,107 @@
+/* aggregate.h - observations become series.
+ *
+ * Place on the route: behind ingest, before state and exposition. Does no I/O, starts no thread, reads no
+ * clock. One mutex inside, taken once per batch (aggregate_begin .. aggregate_end), by aggregate_committed(),
+ * and while a snapshot copies.
+ *
+ * Each series has two values: the one being counted and the one committed. Only committed values are shown: a
+ * scrape that showed more would, after a kill, look like a counter reset.
+ *
+ * Limit: max_series a family (default 10,000); a further label set goes to one overflow series whose labels
+ * are all "overflow", and counts in ailive_series_overflow_total{family}.
+ */
+#ifndef AILIVE_SIDECAR_AGGREGATE_H
+#define AILIVE_SIDECAR_AGGREGATE_H
+
+#include "change.h"
+#include "histogram.h"
+#include "observation.h"
+
+#define AGGREGATE_MAX_SERIES_DEFAULT 10000u
+
+struct aggregate;
+
+struct aggregate_options {
+    const char *component; /* the exporter's own, for the heartbeat and events that name none; NULL:
+                              "execution_watch" */
+    const char *run_id;    /* likewise; NULL: "na" */
+    size_t max_series;     /* 0: the default */
+    const char *const
+        *reasons; /* --reason NAME: SDK reasons besides the contract's eight that keep their name */
+    size_t reason_count;
+};
+
+/* NULL: out of memory. The strings are copied. */
+struct aggregate *aggregate_new(const struct aggregate_options *options);
+void aggregate_free(struct aggregate *aggregate);
+
+/* Around every run of aggregate_apply() and aggregate_count(): takes and releases the mutex. */
+void aggregate_begin(struct aggregate *aggregate);
+void aggregate_end(struct aggregate *aggregate);
+
+void aggregate_apply(struct aggregate *aggregate, const struct observation *observation);
+
+/* Families of our own that are counted exactly and committed with the rest. */
+enum aggregate_own {
+    OWN_EVENTS,     /* ailive_events_total{road}: taken in, by road: nng, spool, salvage, file, replay */
+    OWN_DUPLICATES, /* ailive_events_duplicate_total{road}: skipped, already accounted for */
+    OWN_DROPPED,    /* ailive_events_dropped_total{reason}: enum event_drop */
+    OWN_LATENCY_UNOBSERVED, /* ailive_latency_unobserved_total{source,reason} */
+    OWN_OVERFLOW            /* ailive_series_overflow_total{family} */
+};
+
+/* Adds n to the series of an own family; b is NULL where it has one label. */
+void aggregate_count(struct aggregate *aggregate, enum aggregate_own family, const char *a, const char *b,
+                     uint64_t n);
+
+/* Appends key and value of every series touched since the last aggregate_committed() ('s' keys). false:
+ * memory. */
+bool aggregate_changes(struct aggregate *aggregate, struct change_list *out);
+
+/* What aggregate_changes() gave out is durable now: show it. */
+void aggregate_committed(struct aggregate *aggregate);
+
+/* Throws every value away and starts empty, keeping what is shown until the next aggregate_committed(): after
+ * a failed commit, before aggregate_restore() of the reloaded state. */
+void aggregate_reset(struct aggregate *aggregate);
+
+/* Takes back one pair that aggregate_changes() once gave out; shown at once. false: not a series' key or
+ * value. */
+bool aggregate_restore(struct aggregate *aggregate, const void *key, size_t key_len, const void *value,
+                       size_t value_len);
+
+/* ---- exposition ---- */
+
+enum family_type {
+    FAMILY_COUNTER,
+    FAMILY_GAUGE,
+    FAMILY_HISTOGRAM
+};
+
+struct snapshot_series {
+    const char *labels; /* `name="value",...` sorted by name, escaped for the text format; "" when none */
+    double value;       /* gauge */
+    uint64_t count;     /* counter */
+    struct histogram histogram;
+};
+
+struct snapshot_family {
+    const char *name;
+    const char *help;
+    enum family_type type;
+    enum histogram_unit unit;
+    const struct snapshot_series *series; /* sorted by labels */
+    size_t series_count;
+};
+
+struct snapshot {
+    struct snapshot_family *families; /* every family, even without a series; fixed order */
+    size_t family_count;
+    void *memory;
+};
+
+/* Copies what is shown, under the mutex; the caller renders outside it. 0, or -1: out of memory. */
+int aggregate_snapshot(struct aggregate *aggregate, struct snapshot *out);
+void snapshot_free(struct snapshot *snapshot);
+
+#endif
