@@ -1,7 +1,8 @@
 /* state.h - what survives a kill: one LMDB environment in the state folder.
  *
  * Place on the route: behind ingest; nothing else writes. The only file that names lmdb. Called by one thread
- * at a time (ingest's lock). It knows keys and values as bytes only.
+ * at a time (ingest's lock), but for state_sync(), which may run beside state_commit(). It knows keys and
+ * values as bytes only.
  *
  * Folder: `lock` (open-file-description lock: a second sidecar ends with a clear error), `data.mdb`,
  * `lock.mdb`, `copy.mdb` (last fsynced copy), `boot` (boot id of the last run and whether it ended cleanly).
@@ -40,8 +41,10 @@ int state_commit(struct state *state, const struct change_list *list);
 /* Closes and opens the environment again after a failure (LMDB stays in panic after one EIO). 0 or -1. */
 int state_reopen(struct state *state);
 
-/* fsync of the environment and, every few calls, the copy. 0 or -1. May take long: call it from a timer. */
+/* fsync of the environment and, every few calls, the copy; nothing when nothing was committed since. 0 or -1
+ * (state_sync_error() says why). May take long: call it from a timer, from one thread. */
 int state_sync(struct state *state);
+const char *state_sync_error(const struct state *state);
 
 /* 16 random bytes made when the state was made: another epoch means another count. */
 const unsigned char *state_epoch(const struct state *state);

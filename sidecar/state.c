@@ -1,0 +1,727 @@
+/* state.c - what survives a kill: one LMDB environment in the state folder.
+ *
+ * Place on the route: behind ingest. Owns the folder's lock, its files and the environment. Called under
+ * ingest's lock, but for state_sync(), which a timer calls beside commits. Knows keys and values as bytes
+ * only; never decides what they mean.
+ *
+ * Why a kill at any instruction is safe: LMDB writes a transaction's pages, then one meta page that makes
+ * them current, all with pwrite into the page cache, which a killed process does not take along. A machine
+ * that loses power may have written them in any order (MDB_NOSYNC): so after a boot that was not preceded by
+ * a clean end only copy.mdb counts, which was fsynced before it got its name.
+ */
+#include "state.h"
+
+#include "log.h"
+
+#include <wire/paths.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lmdb.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MAP_START_BYTES ((uint64_t)1 << 30) /* address space only: the file grows with its contents */
+#define MAP_MAX_BYTES   ((uint64_t)1 << 36)
+#define COPY_EVERY      10u /* syncs with something new between two copies */
+#define BOOT_ID_BYTES   37u
+#define ERROR_BYTES     256u
+#define CHECK_SECONDS   30u /* longest check of the data at start */
+
+static const char version_key[] = "mversion";
+static const char version_text[] = "1";
+static const char epoch_key[] = "mepoch";
+
+struct state {
+    bool in_memory;
+    int folder_fd, lock_fd;
+    char path[PATHS_MAX_BYTES];
+    MDB_env *env; /* NULL after a failed reopen */
+    MDB_dbi dbi;
+    bool renewed; /* data was lost or is older than it was: this run takes another epoch */
+    unsigned char epoch[STATE_EPOCH_BYTES];
+    char error[ERROR_BYTES];
+    _Atomic uint64_t size_bytes;
+    /* Commits since the last sync. Raised by the committing thread, taken by the syncing one; the count alone
+     * is shared, so relaxed order suffices. */
+    _Atomic uint64_t unsynced;
+
+    /* Held while the environment is synced or copied, and while it is closed, opened or grown: LMDB forbids
+     * growing the map during the copy's read transaction. */
+    pthread_mutex_t busy;
+    unsigned syncs_since_copy;
+    char sync_error[ERROR_BYTES];
+};
+
+/* ---- errors ---- */
+
+static int state_fail(struct state *state, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static int state_fail(struct state *state, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(state->error, sizeof(state->error), format, arguments);
+    va_end(arguments);
+    return -1;
+}
+
+/* ---- small files of the folder ---- */
+
+static int fd_write_all(int fd, const void *bytes, size_t len_bytes)
+{
+    const char *at = bytes;
+
+    while (len_bytes > 0) {
+        ssize_t n = write(fd, at, len_bytes);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return -1;
+        at += n;
+        len_bytes -= (size_t)n;
+    }
+    return 0;
+}
+
+/* fsync before the rename: the new name must never stand for less than all of the contents. */
+static int folder_publish(int folder_fd, int fd, const char *from, const char *to)
+{
+    if (fsync(fd) != 0 || renameat(folder_fd, from, folder_fd, to) != 0)
+        return -1;
+    return fsync(folder_fd);
+}
+
+static int folder_write_text(int folder_fd, const char *name, const char *text)
+{
+    char temporary[64];
+    int fd, status;
+
+    snprintf(temporary, sizeof(temporary), "%s.tmp", name);
+    fd = openat(folder_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return -1;
+    status = fd_write_all(fd, text, strlen(text));
+    if (status == 0)
+        status = folder_publish(folder_fd, fd, temporary, name);
+    close(fd);
+    return status;
+}
+
+/* Reads a small text file; "" when there is none. */
+static void folder_read_text(int folder_fd, const char *name, char *out, size_t cap)
+{
+    int fd = openat(folder_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    ssize_t n = fd < 0 ? 0 : read(fd, out, cap - 1);
+
+    out[n > 0 ? n : 0] = '\0';
+    if (fd >= 0)
+        close(fd);
+}
+
+static bool folder_has(int folder_fd, const char *name, bool with_contents)
+{
+    struct stat status;
+
+    return fstatat(folder_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode) &&
+           (!with_contents || status.st_size > 0);
+}
+
+static int folder_copy(int folder_fd, const char *from, const char *to)
+{
+    char block[65536], temporary[64];
+    int in = openat(folder_fd, from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), out = -1, status = -1;
+    ssize_t n;
+
+    snprintf(temporary, sizeof(temporary), "%s.tmp", to);
+    if (in >= 0)
+        out = openat(folder_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (out < 0)
+        goto done;
+    while ((n = read(in, block, sizeof(block))) > 0)
+        if (fd_write_all(out, block, (size_t)n) != 0)
+            goto done;
+    if (n == 0)
+        status = folder_publish(folder_fd, out, temporary, to);
+done:
+    if (out >= 0)
+        close(out);
+    if (in >= 0)
+        close(in);
+    return status;
+}
+
+/* Renames a file that is not to be trusted, so that a person can still look at it. */
+static int folder_set_aside(struct state *state, const char *name, char *aside, size_t cap)
+{
+    struct timespec now;
+    struct tm utc;
+    char stamp[32];
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &utc);
+    strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%S", &utc);
+    snprintf(aside, cap, "%s.bad-%s.%09ld", name, stamp, now.tv_nsec);
+    return renameat(state->folder_fd, name, state->folder_fd, aside);
+}
+
+/* ---- the folder and its lock ---- */
+
+static int state_open_folder(struct state *state, const char *dir)
+{
+    int made = strlen(dir) < sizeof(state->path) ? paths_make(dir) : ENAMETOOLONG;
+
+    if (made != 0)
+        return state_fail(state, "state folder %.100s: %s; name another with --state", dir, strerror(made));
+    snprintf(state->path, sizeof(state->path), "%s", dir);
+    state->folder_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (state->folder_fd < 0)
+        return state_fail(state, "state folder %.100s: %s; name another with --state", dir, strerror(errno));
+    return 0;
+}
+
+static int state_lock_fail(struct state *state, int error)
+{
+    char owner[32];
+
+    if (error != EAGAIN && error != EACCES)
+        return state_fail(state, "state folder %.100s: cannot lock it: %s", state->path, strerror(error));
+    folder_read_text(state->folder_fd, "lock", owner, sizeof(owner));
+    owner[strcspn(owner, "\n")] = '\0';
+    return state_fail(state,
+                      "state folder %.100s is in use by another sidecar (pid %s); end it, or name another "
+                      "folder with --state",
+                      state->path, owner[0] ? owner : "unknown");
+}
+
+/* The lock belongs to the open file description: it goes when the process does, and no stray close() of
+ * another descriptor drops it. */
+static int state_lock(struct state *state)
+{
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    char pid[32];
+    int len_bytes;
+
+    state->lock_fd = openat(state->folder_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (state->lock_fd < 0)
+        return state_fail(state, "state folder %.100s: cannot write in it: %s; name another with --state",
+                          state->path, strerror(errno));
+    if (fcntl(state->lock_fd, F_OFD_SETLK, &whole) != 0)
+        return state_lock_fail(state, errno);
+    len_bytes = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
+    /* For display only; a full disk must not keep the sidecar from starting. */
+    if (ftruncate(state->lock_fd, 0) != 0 || pwrite(state->lock_fd, pid, (size_t)len_bytes, 0) != len_bytes)
+        log_warning("state folder %s: cannot write the pid into its lock: %s", state->path, strerror(errno));
+    return 0;
+}
+
+/* ---- is the data to be trusted? ---- */
+
+static void boot_id_read(char out[BOOT_ID_BYTES])
+{
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, out, BOOT_ID_BYTES - 1);
+
+    out[n > 0 ? n : 0] = '\0';
+    if (fd >= 0)
+        close(fd);
+}
+
+/* `boot` says under which boot the data was last written and whether that run ended with a sync. */
+static bool state_boot_was_clean(struct state *state)
+{
+    char now[BOOT_ID_BYTES], text[128], then[64] = "", end[16] = "";
+
+    boot_id_read(now);
+    folder_read_text(state->folder_fd, "boot", text, sizeof(text));
+    if (sscanf(text, "%63s %15s", then, end) != 2)
+        return true; /* no run of ours wrote here before */
+    return strcmp(end, "clean") == 0 || strcmp(then, now) == 0;
+}
+
+static int state_mark_boot(struct state *state, const char *end)
+{
+    char id[BOOT_ID_BYTES], text[BOOT_ID_BYTES + 16];
+
+    boot_id_read(id);
+    snprintf(text, sizeof(text), "%s %s\n", id, end);
+    if (folder_write_text(state->folder_fd, "boot", text) != 0)
+        return state_fail(state, "state folder %.100s: cannot write its boot file: %s", state->path,
+                          strerror(errno));
+    return 0;
+}
+
+static int check_walk(MDB_txn *txn, MDB_dbi dbi)
+{
+    volatile unsigned char sum = 0;
+    MDB_cursor *cursor;
+    MDB_val key, value;
+    int rc = mdb_cursor_open(txn, dbi, &cursor);
+
+    if (rc != 0)
+        return rc;
+    while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0)
+        for (size_t i = 0; i < value.mv_size; i += 4096) /* touch each page: a missing one is a SIGBUS */
+            sum = (unsigned char)(sum ^ ((const unsigned char *)value.mv_data)[i]);
+    mdb_cursor_close(cursor);
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+/* In the child: reads every page of a data file, the list of free ones too. */
+static int check_file(const char *path)
+{
+    const MDB_dbi free_dbi = 0;
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi dbi;
+
+    if (mdb_env_create(&env) != 0 || mdb_env_set_mapsize(env, MAP_START_BYTES) != 0 ||
+        mdb_env_open(env, path, MDB_RDONLY | MDB_NOLOCK | MDB_NOSUBDIR, 0600) != 0)
+        return 1;
+    if (mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) != 0 || mdb_dbi_open(txn, NULL, 0, &dbi) != 0)
+        return 1;
+    return check_walk(txn, dbi) != 0 || check_walk(txn, free_dbi) != 0;
+}
+
+static void check_child(const char *path)
+{
+    static const int deadly[] = {SIGSEGV, SIGBUS, SIGABRT, SIGALRM, SIGFPE, SIGILL};
+    int silence = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+    for (size_t i = 0; i < sizeof(deadly) / sizeof(deadly[0]); i++)
+        signal(deadly[i], SIG_DFL);
+    if (silence >= 0)
+        dup2(silence, STDERR_FILENO);
+    alarm(CHECK_SECONDS);
+    _exit(check_file(path));
+}
+
+/* Whether a data file can be read to its end. LMDB trusts its pages: a damaged file can make it follow a wild
+ * page number, so a child process goes first. */
+static bool state_readable(const struct state *state, const char *name)
+{
+    char path[PATHS_MAX_BYTES + 16];
+    int status = 0;
+    pid_t child;
+
+    snprintf(path, sizeof(path), "%s/%s", state->path, name);
+    child = fork();
+    if (child == 0)
+        check_child(path);
+    if (child < 0) {
+        log_warning("state: cannot check %s: %s; it is used unchecked", path, strerror(errno));
+        return true;
+    }
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        ;
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* Puts the copy in the data's place; without any copy the state begins anew. */
+static int state_take_copy(struct state *state, const char *why)
+{
+    char aside[64];
+
+    if (folder_set_aside(state, "data.mdb", aside, sizeof(aside)) != 0)
+        return state_fail(state, "state folder %.100s: cannot set its data aside: %s", state->path,
+                          strerror(errno));
+    unlinkat(state->folder_fd, "lock.mdb", 0);
+    state->renewed = true;
+    if (!folder_has(state->folder_fd, "copy.mdb", true)) {
+        log_error("state folder %s: %s; set aside as %s, and there is no copy: counting begins at 0",
+                  state->path, why, aside);
+        return 0;
+    }
+    if (!state_readable(state, "copy.mdb"))
+        return state_fail(state,
+                          "state folder %.100s: %s (set aside as %s) and its copy.mdb is damaged too; move "
+                          "the folder away to begin at 0",
+                          state->path, why, aside);
+    if (folder_copy(state->folder_fd, "copy.mdb", "data.mdb") != 0)
+        return state_fail(state, "state folder %.100s: cannot restore copy.mdb: %s", state->path,
+                          strerror(errno));
+    log_error("state folder %s: %s; set aside as %s, the last good copy is used", state->path, why, aside);
+    return 0;
+}
+
+/* Killed between setting the data aside and restoring the copy: the copy is what there is. */
+static int state_begin(struct state *state)
+{
+    if (!folder_has(state->folder_fd, "copy.mdb", true))
+        return 0;
+    state->renewed = true;
+    if (!state_readable(state, "copy.mdb"))
+        return state_fail(state,
+                          "state folder %.100s: data.mdb is missing and copy.mdb is damaged; move the folder "
+                          "away to begin at 0",
+                          state->path);
+    log_error("state folder %s: data.mdb is missing; the last good copy is used", state->path);
+    if (folder_copy(state->folder_fd, "copy.mdb", "data.mdb") != 0)
+        return state_fail(state, "state folder %.100s: cannot restore copy.mdb: %s", state->path,
+                          strerror(errno));
+    return 0;
+}
+
+static int state_choose_data(struct state *state)
+{
+    if (!folder_has(state->folder_fd, "data.mdb", true))
+        return state_begin(state);
+    if (!state_boot_was_clean(state))
+        return state_take_copy(state, "the machine went down without a clean end");
+    if (!state_readable(state, "data.mdb"))
+        return state_take_copy(state, "data.mdb is damaged");
+    return 0;
+}
+
+/* ---- the environment ---- */
+
+static void env_measure(struct state *state)
+{
+    struct stat status;
+
+    if (fstatat(state->folder_fd, "data.mdb", &status, 0) == 0)
+        atomic_store_explicit(&state->size_bytes, (uint64_t)status.st_size, memory_order_relaxed);
+}
+
+static uint64_t env_map_bytes(struct state *state)
+{
+    uint64_t map = MAP_START_BYTES;
+
+    env_measure(state);
+    while (map < MAP_MAX_BYTES && map / 2 < atomic_load_explicit(&state->size_bytes, memory_order_relaxed))
+        map *= 2;
+    return map;
+}
+
+/* Reads or makes the two keys that are state's own. */
+static int env_own_keys(struct state *state, MDB_txn *txn)
+{
+    MDB_val version = {sizeof(version_key) - 1, (void *)(uintptr_t)version_key};
+    MDB_val epoch = {sizeof(epoch_key) - 1, (void *)(uintptr_t)epoch_key};
+    MDB_val text = {sizeof(version_text) - 1, (void *)(uintptr_t)version_text}, found;
+    int rc = mdb_get(txn, state->dbi, &version, &found);
+
+    if (rc == 0 && (found.mv_size != text.mv_size || memcmp(found.mv_data, text.mv_data, text.mv_size) != 0))
+        return MDB_VERSION_MISMATCH;
+    if (rc == MDB_NOTFOUND)
+        rc = mdb_put(txn, state->dbi, &version, &text, 0);
+    if (rc != 0)
+        return rc;
+    rc = mdb_get(txn, state->dbi, &epoch, &found);
+    if (rc == 0 && !state->renewed && found.mv_size == STATE_EPOCH_BYTES) {
+        memcpy(state->epoch, found.mv_data, STATE_EPOCH_BYTES);
+        return 0;
+    }
+    if (rc != 0 && rc != MDB_NOTFOUND)
+        return rc;
+    if (getrandom(state->epoch, STATE_EPOCH_BYTES, 0) != STATE_EPOCH_BYTES)
+        return errno;
+    found = (MDB_val){STATE_EPOCH_BYTES, state->epoch};
+    return mdb_put(txn, state->dbi, &epoch, &found, 0);
+}
+
+static int env_prepare(struct state *state)
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(state->env, NULL, 0, &txn);
+
+    if (rc != 0)
+        return rc;
+    rc = mdb_dbi_open(txn, NULL, 0, &state->dbi);
+    if (rc == 0)
+        rc = env_own_keys(state, txn);
+    if (rc != 0) {
+        mdb_txn_abort(txn);
+        return rc;
+    }
+    return mdb_txn_commit(txn);
+}
+
+/* MDB_NOTLS: the load may run on another thread than the commits. */
+static int env_open(struct state *state)
+{
+    int rc = mdb_env_create(&state->env);
+
+    if (rc != 0)
+        return state_fail(state, "state folder %.100s: %s", state->path, mdb_strerror(rc));
+    rc = mdb_env_set_mapsize(state->env, env_map_bytes(state));
+    if (rc == 0)
+        rc = mdb_env_open(state->env, state->path, MDB_NOSYNC | MDB_NOTLS, 0600);
+    if (rc == 0)
+        rc = env_prepare(state);
+    if (rc == 0) {
+        env_measure(state);
+        return 0;
+    }
+    mdb_env_close(state->env);
+    state->env = NULL;
+    if (rc == MDB_VERSION_MISMATCH)
+        return state_fail(
+            state,
+            "state folder %.100s was written by another version of ailive; use that version, or "
+            "name another folder with --state",
+            state->path);
+    return state_fail(state, "state folder %.100s does not open: %s", state->path, mdb_strerror(rc));
+}
+
+/* ---- open and close ---- */
+
+static void state_free(struct state *state)
+{
+    if (state->env != NULL)
+        mdb_env_close(state->env);
+    if (state->lock_fd >= 0)
+        close(state->lock_fd);
+    if (state->folder_fd >= 0)
+        close(state->folder_fd);
+    pthread_mutex_destroy(&state->busy);
+    free(state);
+}
+
+static struct state *state_new(void)
+{
+    struct state *state = calloc(1, sizeof(*state));
+
+    if (state == NULL)
+        return NULL;
+    state->folder_fd = state->lock_fd = -1;
+    pthread_mutex_init(&state->busy, NULL);
+    return state;
+}
+
+/* The boot mark is durable before the first write that a power loss could tear. */
+static int state_open_on_disk(struct state *state, const char *dir)
+{
+    if (state_open_folder(state, dir) != 0 || state_lock(state) != 0)
+        return -1;
+    if (state_choose_data(state) != 0 || state_mark_boot(state, "open") != 0 || env_open(state) != 0)
+        return -1;
+    state->renewed = false;
+    if (mdb_env_sync(state->env, 1) != 0)
+        log_warning("state folder %s: cannot sync: %s", state->path, strerror(errno));
+    return 0;
+}
+
+int state_open(const char *dir, struct state **out, char *error, size_t error_cap)
+{
+    struct state *state = state_new();
+
+    *out = NULL;
+    if (state == NULL) {
+        snprintf(error, error_cap, "out of memory");
+        return -1;
+    }
+    state->in_memory = dir == NULL;
+    if (dir != NULL && state_open_on_disk(state, dir) != 0) {
+        snprintf(error, error_cap, "%s", state->error);
+        state_free(state);
+        return -1;
+    }
+    *out = state;
+    return 0;
+}
+
+void state_close(struct state *state)
+{
+    if (state == NULL)
+        return;
+    if (!state->in_memory && state->env != NULL) {
+        int rc = mdb_env_sync(state->env, 1);
+
+        if (rc != 0 || state_mark_boot(state, "clean") != 0)
+            log_error("state folder %s: not ended cleanly: %s", state->path,
+                      rc != 0 ? mdb_strerror(rc) : state->error);
+    }
+    state_free(state);
+}
+
+int state_reopen(struct state *state)
+{
+    int status;
+
+    if (state->in_memory)
+        return 0;
+    pthread_mutex_lock(&state->busy);
+    if (state->env != NULL)
+        mdb_env_close(state->env);
+    state->env = NULL;
+    status = env_open(state);
+    pthread_mutex_unlock(&state->busy);
+    return status;
+}
+
+/* ---- reading and writing ---- */
+
+static void load_pairs(MDB_cursor *cursor, state_each_fn each, void *context, int *rc)
+{
+    MDB_val key, value;
+
+    while ((*rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0)
+        if (((const char *)key.mv_data)[0] != 'm')
+            each(context, key.mv_data, key.mv_size, value.mv_data, value.mv_size);
+}
+
+int state_load(struct state *state, state_each_fn each, void *context)
+{
+    MDB_cursor *cursor;
+    MDB_txn *txn;
+    int rc;
+
+    if (state->in_memory)
+        return 0;
+    if (state->env == NULL)
+        return -1;
+    rc = mdb_txn_begin(state->env, NULL, MDB_RDONLY, &txn);
+    if (rc != 0)
+        return state_fail(state, "state folder %.100s cannot be read: %s", state->path, mdb_strerror(rc));
+    rc = mdb_cursor_open(txn, state->dbi, &cursor);
+    if (rc == 0) {
+        load_pairs(cursor, each, context, &rc);
+        mdb_cursor_close(cursor);
+    }
+    mdb_txn_abort(txn);
+    if (rc != MDB_NOTFOUND)
+        return state_fail(state, "state folder %.100s cannot be read: %s", state->path, mdb_strerror(rc));
+    return 0;
+}
+
+static int write_pair(struct state *state, MDB_txn *txn, const struct change_list *list,
+                      const struct change *change)
+{
+    MDB_val key = {change->key_len, list->bytes + change->key_offset};
+    MDB_val value = {change->value_len, list->bytes + change->value_offset};
+    int rc;
+
+    if (change->value_len > 0)
+        return mdb_put(txn, state->dbi, &key, &value, 0);
+    rc = mdb_del(txn, state->dbi, &key, NULL);
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+static int write_list(struct state *state, const struct change_list *list)
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(state->env, NULL, 0, &txn);
+
+    if (rc != 0)
+        return rc;
+    for (size_t i = 0; i < list->count && rc == 0; i++)
+        rc = write_pair(state, txn, list, &list->items[i]);
+    if (rc != 0) {
+        mdb_txn_abort(txn);
+        return rc;
+    }
+    return mdb_txn_commit(txn);
+}
+
+/* Doubles the map; false: it is as large as it may be. */
+static bool env_grow(struct state *state)
+{
+    MDB_envinfo info;
+    int rc;
+
+    pthread_mutex_lock(&state->busy);
+    rc = mdb_env_info(state->env, &info);
+    if (rc == 0 && info.me_mapsize * 2 <= MAP_MAX_BYTES)
+        rc = mdb_env_set_mapsize(state->env, info.me_mapsize * 2);
+    else
+        rc = MDB_MAP_FULL;
+    pthread_mutex_unlock(&state->busy);
+    return rc == 0;
+}
+
+int state_commit(struct state *state, const struct change_list *list)
+{
+    int rc;
+
+    if (state->in_memory || list->count == 0)
+        return 0;
+    if (state->env == NULL)
+        return -1;
+    do
+        rc = write_list(state, list);
+    while (rc == MDB_MAP_FULL && env_grow(state));
+    if (rc != 0)
+        return state_fail(state, "state folder %.100s cannot be written: %s", state->path, mdb_strerror(rc));
+    atomic_fetch_add_explicit(&state->unsynced, 1, memory_order_relaxed);
+    env_measure(state);
+    return 0;
+}
+
+/* ---- sync and copy ---- */
+
+static int state_copy(struct state *state)
+{
+    int fd =
+        openat(state->folder_fd, "copy.tmp", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int rc;
+
+    if (fd < 0)
+        return errno;
+    rc = mdb_env_copyfd2(state->env, fd, 0);
+    if (rc == 0 && folder_publish(state->folder_fd, fd, "copy.tmp", "copy.mdb") != 0)
+        rc = errno;
+    close(fd);
+    if (rc != 0)
+        unlinkat(state->folder_fd, "copy.tmp", 0);
+    return rc;
+}
+
+/* Called with `busy` held. The first sync with something new makes the first copy. */
+static int state_sync_now(struct state *state)
+{
+    int rc = mdb_env_sync(state->env, 1);
+
+    if (rc == 0 && state->syncs_since_copy++ % COPY_EVERY == 0)
+        rc = state_copy(state);
+    return rc;
+}
+
+int state_sync(struct state *state)
+{
+    int rc = 0;
+
+    if (state->in_memory)
+        return 0;
+    pthread_mutex_lock(&state->busy);
+    if (state->env != NULL && atomic_exchange_explicit(&state->unsynced, 0, memory_order_relaxed) > 0)
+        rc = state_sync_now(state);
+    if (rc != 0) { /* try again at the next call */
+        atomic_fetch_add_explicit(&state->unsynced, 1, memory_order_relaxed);
+        snprintf(state->sync_error, sizeof(state->sync_error), "state folder %.100s cannot be synced: %s",
+                 state->path, mdb_strerror(rc));
+    }
+    pthread_mutex_unlock(&state->busy);
+    return rc == 0 ? 0 : -1;
+}
+
+const char *state_sync_error(const struct state *state)
+{
+    return state->sync_error;
+}
+
+const unsigned char *state_epoch(const struct state *state)
+{
+    return state->epoch;
+}
+
+const char *state_error(const struct state *state)
+{
+    return state->error;
+}
+
+uint64_t state_size_bytes(const struct state *state)
+{
+    return atomic_load_explicit(&state->size_bytes, memory_order_relaxed);
+}
