@@ -1,0 +1,154 @@
+"""Processes of an integration test: each test has its own folder, free ports, and ends only what it started.
+
+Tests are unittest files run by ctest, with /usr/bin/python3 and nothing but the standard library. AILIVE_BIN names the
+folder of the programs under test.
+"""
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+import urllib.error
+import urllib.parse
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BIN = pathlib.Path(os.environ.get("AILIVE_BIN", ROOT / "build/dev/bin"))
+AILIVE = str(BIN / "ailive")
+CONTRACT_ENV = ("PEAK_TRADE_AI_EVENTS_JSONL", "PEAK_TRADE_AI_RUN_ID", "PEAK_TRADE_AI_COMPONENT",
+                "PEAK_TRADE_AI_EXPORTER_PORT", "AILIVE_RUNTIME_DIR", "AILIVE_SPOOL_DIR", "AILIVE_STATE_DIR",
+                "AILIVE_IPC_URL", "AILIVE_DISABLED")
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(what, condition, seconds=20.0):
+    """Polls condition() until it gives something true; the bounded wait of every test."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(0.02)
+
+
+def parse_series(text):
+    """Text exposition to {series: value}; a series that stands twice is an error."""
+    series = {}
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            name, value = line.rsplit(" ", 1)
+            assert name not in series, f"duplicate sample {name}"
+            series[name] = float(value)
+    return series
+
+
+def total(series, prefix, *parts):
+    """Sum of the values of every series that starts with prefix and contains each part."""
+    return sum(value for name, value in series.items()
+               if re.match(re.escape(prefix) + r"(\{|$)", name) and all(part in name for part in parts))
+
+
+class Sidecar:
+    def __init__(self, test, *options, env=None, ready=True):
+        self.test = test
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log_path = test.folder / f"sidecar-{self.port}.log"
+        self.process = test.start(AILIVE, "sidecar", "--listen", f"127.0.0.1:{self.port}", *options, env=env,
+                                  stderr=open(self.log_path, "wb"))
+        if ready:
+            wait_for("the sidecar is ready\n" + self.log(), self.ready)
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+    def get(self, path="/metrics", method="GET"):
+        request = urllib.request.Request(self.url + path, method=method)
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return answer.read().decode()
+
+    def ready(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"the sidecar ended with {self.process.returncode}:\n{self.log()}")
+        try:
+            self.get("/-/ready")
+            return True
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def series(self):
+        return parse_series(self.get())
+
+    def wait_total(self, expected, prefix, *parts, seconds=20.0):
+        """Waits until the sum is expected, sees that it stays there, and gives all series."""
+        wait_for(f"{prefix} {parts} = {expected}, is {total(self.series(), prefix, *parts)}",
+                 lambda: total(self.series(), prefix, *parts) >= expected, seconds)
+        time.sleep(0.1)
+        series = self.series()
+        self.test.assertEqual(expected, total(series, prefix, *parts))
+        return series
+
+    def stop(self, number=signal.SIGTERM, seconds=10):
+        self.process.send_signal(number)
+        return self.process.wait(timeout=seconds)
+
+
+class StackTest(unittest.TestCase):
+    """A test with a folder of its own and the environment variables that keep everything inside it."""
+
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="ailive-test."))
+        self.processes = []
+        self.env = {key: value for key, value in os.environ.items() if key not in CONTRACT_ENV}
+        self.env.update(AILIVE_RUNTIME_DIR=str(self.folder / "runtime"), AILIVE_SPOOL_DIR=str(self.folder / "spool"),
+                        AILIVE_STATE_DIR=str(self.folder / "state"))
+        self.ipc = f"ipc://{self.folder}/runtime/sidecar.sock"
+
+    def tearDown(self):
+        for process in reversed(self.processes):
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+            for stream in (process.stdin, process.stdout, process.stderr):
+                if stream:
+                    stream.close()
+        if os.environ.get("AILIVE_TEST_KEEP"):
+            print("kept", self.folder)
+        else:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def start(self, *command, env=None, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **rest):
+        process = subprocess.Popen(command, env=env or self.env, stdin=subprocess.DEVNULL, stdout=stdout,
+                                   stderr=stderr, **rest)
+        self.processes.append(process)
+        if hasattr(stderr, "close"):
+            stderr.close()
+        return process
+
+    def run_ok(self, *command, env=None, seconds=60, status=0):
+        done = subprocess.run(command, env=env or self.env, stdin=subprocess.DEVNULL, capture_output=True,
+                              timeout=seconds)
+        self.assertEqual(status, done.returncode, f"{command}\n{done.stdout.decode()}\n{done.stderr.decode()}")
+        return done
+
+    def emit(self, *options, env=None, seconds=60):
+        """Runs `ailive emit` to its end and gives its closing JSON line."""
+        done = self.run_ok(AILIVE, "emit", "--interval-ms", "0", *options, env=env, seconds=seconds)
+        return json.loads(done.stdout)
+
+
+def main():
+    unittest.main(verbosity=2)
