@@ -20,9 +20,9 @@
 
 #include "event.h"
 
-#define SPOOL_LINE_MAX_BYTES                                                                                 \
-    2048u /* longest line: four names of 96 bytes, each byte escaped as \u00XX, and numbers */
-#define SPOOL_NAME_BYTES 64u
+/* Longest line: three names of 96 bytes, each byte escaped as \u00XX (1,728), and numbers (330). */
+#define SPOOL_LINE_MAX_BYTES 2560u
+#define SPOOL_NAME_BYTES     64u
 
 struct spool_text {
     const char *text;
