@@ -77,7 +77,8 @@ struct observation {
     struct labels *labels;
     bool has_time; /* sets the freshness gauges, and with a decision the last-decision gauge */
     enum latency_fault fault;
-    int64_t time_ns;        /* UTC; without has_time: time of processing, for the last-decision gauge */
+    __int128 time_ns;       /* UTC; without has_time: time of processing, for the last-decision gauge. Wide: a
+                               line may name any day from year 1 to 9999, 64 bits end in 2262 */
     struct latency seconds; /* peaktrade_ai_decision_latency_seconds, or the stage's */
     struct latency ms;      /* peaktrade_ai_decision_latency_ms */
 };
