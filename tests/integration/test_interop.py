@@ -1,0 +1,53 @@
+#!/usr/bin/python3
+"""Our wire against nng's own: libnng's REQ and REP, and nngcat, take either place."""
+import pathlib
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from support.stack import AILIVE, BIN, ROOT, Sidecar, StackTest, main, wait_for  # noqa: E402
+
+PEER = str(BIN / "nng_peer")
+GOLDEN = ROOT / "tests/unit/golden/batch.bin"
+GOLDEN_ROWS = 3
+
+
+class Interop(StackTest):
+    def test_libnng_req_is_answered_by_the_sidecar_and_counted_once(self):
+        sidecar = Sidecar(self)
+        done = self.run_ok(PEER, "req", self.ipc, str(GOLDEN), "3")
+        self.assertEqual(3, done.stdout.decode().count("status "))
+        series = sidecar.series()
+        self.assertEqual(2.0 * GOLDEN_ROWS, series['ailive_events_duplicate_total{road="nng"}'])
+
+    def test_libnng_rep_takes_the_sdks_batches(self):
+        (self.folder / "runtime").mkdir(mode=0o700)
+        out = open(self.folder / "peer", "wb")
+        self.start(PEER, "rep", self.ipc, stdout=out)
+        wait_for("the peer listens", lambda: "listening" in (self.folder / "peer").read_text())
+        closing = self.emit("--ipc", self.ipc, "--n", "12345")
+        self.assertEqual((12345, 0), (closing["shipped"], closing["spooled"]))
+        rows = [int(line.split()[1]) for line in (self.folder / "peer").read_text().splitlines() if "rows" in line]
+        self.assertEqual(12345, sum(rows))
+
+    def test_nngcat_req_is_answered(self):
+        sidecar = Sidecar(self)
+        done = self.run_ok("nngcat", "--req", "--dial", self.ipc, "--file", str(GOLDEN), "--hex")
+        self.assertIn(b"\\x", done.stdout)
+        series = sidecar.series()
+        self.assertEqual(float(GOLDEN_ROWS), series['ailive_events_total{road="nng"}'] +
+                         series.get('ailive_events_dropped_total{reason="invalid"}', 0))
+
+    def test_nngcat_rep_gets_batches_and_its_foreign_replies_acknowledge_nothing(self):
+        (self.folder / "runtime").mkdir(mode=0o700)
+        out = self.folder / "nngcat"
+        self.start("nngcat", "--rep", "--listen", self.ipc, "--data", "no acknowledgement", "--hex",
+                   stdout=open(out, "wb"))
+        wait_for("nngcat listens", lambda: (self.folder / "runtime/sidecar.sock").exists())
+        closing = self.emit("--ipc", self.ipc, "--n", "7", seconds=90)
+        self.assertEqual((7, 0, 7), (closing["recorded"], closing["shipped"], closing["spooled"]))
+        self.assertGreater(out.stat().st_size, 100)
+
+
+if __name__ == "__main__":
+    main()
