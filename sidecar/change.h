@@ -1,8 +1,8 @@
 /* change.h - a growing list of (key, value) to be written in one transaction.
  *
  * Place on the route: aggregate, ingest and the sources add what they touched; state writes the list. Keys
- * begin with one letter that says whose they are: s series (aggregate), r ring (ingest), f file (file
- * source), m meta (state). No threads, no I/O.
+ * begin with one letter that says whose they are: s series (aggregate), r ring and t tombstone
+ * (ingest), f file (file source), m meta (state). No threads, no I/O.
  */
 #ifndef AILIVE_SIDECAR_CHANGE_H
 #define AILIVE_SIDECAR_CHANGE_H

@@ -3,7 +3,8 @@
  *
  * Place on the route: nng source, file source, salvage and replay all end here; behind it lie aggregate and
  * state. ingest_take() may be called from any thread; it serialises (one lock per unit, never per event) and
- * returns after the commit. Reads no clock: callers pass the time of processing inside their observations.
+ * returns after the commit. Callers pass the time of processing inside their observations; the one clock read
+ * here times the commit.
  */
 #ifndef AILIVE_SIDECAR_INGEST_H
 #define AILIVE_SIDECAR_INGEST_H
@@ -61,7 +62,7 @@ enum ingest_status {
     INGEST_UNCOMMITTED = -1, /* state cannot be written now: nothing counted, nothing to be acknowledged. File
                                 sources rewind to what ingest_position() says */
     INGEST_RANGE_LIMIT =
-        -2, /* the ring has INGEST_RANGES_MAX gaps: nothing counted, withhold the acknowledgement */
+        -2, /* the ring has INGEST_RANGES_MAX ranges: nothing counted, withhold the acknowledgement */
     INGEST_REFUSED = -3 /* never countable (first + count wraps, unknown expired producer) */
 };
 
@@ -90,11 +91,25 @@ void ingest_positions(struct ingest *ingest, state_each_fn each, void *context);
 bool ingest_accounted(struct ingest *ingest, const struct event_producer *producer, uint32_t ring,
                       uint64_t seq);
 
+/* Counts what is missing below seq of a ring as dropped{reason="lost"}: called when nothing can fill these
+ * gaps any more. */
+enum ingest_status ingest_give_up(struct ingest *ingest, const struct event_producer *producer, uint32_t ring,
+                                  uint64_t seq);
+
+/* Calls each once for every producer that is accounted for. The callback must not call ingest. */
+void ingest_producers(struct ingest *ingest,
+                      void (*each)(void *context, const struct event_producer *producer), void *context);
+
 /* Forgets a producer whose folder, connection and spool are gone (its rings leave the state). */
 enum ingest_status ingest_forget(struct ingest *ingest, const struct event_producer *producer);
 
-/* From a timer: syncs the state; after a failed commit tries to reopen it. Returns whether commits work. */
+/* From a timer, one thread: syncs the state; after a failed commit tries to reopen it. Returns whether
+ * commits work. */
 bool ingest_maintain(struct ingest *ingest);
+
+/* Whether commits work. After INGEST_UNCOMMITTED a file source waits for this before it asks for its
+ * position: only then does ingest_position() know what the failed commit left behind. */
+bool ingest_committing(struct ingest *ingest);
 
 struct ingest_health {
     bool committing; /* false: readiness is red */

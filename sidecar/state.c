@@ -36,11 +36,13 @@
 #define COPY_EVERY      10u /* syncs with something new between two copies */
 #define BOOT_ID_BYTES   37u
 #define ERROR_BYTES     256u
+#define PROBE_BYTES     65536u
 #define CHECK_SECONDS   30u /* longest check of the data at start */
 
 static const char version_key[] = "mversion";
 static const char version_text[] = "1";
 static const char epoch_key[] = "mepoch";
+static const char probe_key[] = "mprobe";
 
 struct state {
     bool in_memory;
@@ -657,6 +659,24 @@ int state_commit(struct state *state, const struct change_list *list)
     atomic_fetch_add_explicit(&state->unsynced, 1, memory_order_relaxed);
     env_measure(state);
     return 0;
+}
+
+static int probe_commit(struct state *state, size_t len_bytes)
+{
+    static const char zeroes[PROBE_BYTES];
+    struct change_list list;
+    int status = -1;
+
+    change_list_init(&list);
+    if (change_list_put(&list, probe_key, sizeof(probe_key) - 1, zeroes, len_bytes))
+        status = state_commit(state, &list);
+    change_list_fini(&list);
+    return status;
+}
+
+int state_probe(struct state *state)
+{
+    return probe_commit(state, PROBE_BYTES) == 0 && probe_commit(state, 0) == 0 ? 0 : -1;
 }
 
 /* ---- sync and copy ---- */

@@ -38,6 +38,10 @@ int state_load(struct state *state, state_each_fn each, void *context);
  * state as far as known, state_error() says why; state_reopen() before the next attempt. */
 int state_commit(struct state *state, const struct change_list *list);
 
+/* Whether a transaction of some size can be written at all: after a failure, before work is taken on again.
+ */
+int state_probe(struct state *state);
+
 /* Closes and opens the environment again after a failure (LMDB stays in panic after one EIO). 0 or -1. */
 int state_reopen(struct state *state);
 
