@@ -111,7 +111,7 @@ def rule_sdk_is_silent(root):
 def rule_file_opens_with_its_place(root):
     for path, name in files(root, ("sdk", "sidecar")):
         first = path.read_text(encoding="utf-8").split("\n", 1)[0]
-        if not re.match(r"/\* " + re.escape(path.name) + r" - ", first):
+        if not re.match(r"/[*/] " + re.escape(path.name) + r" - ", first):
             yield f'{name}:1: a file opens with "/* {path.name} - " and its place on the route'
 
 
