@@ -1,7 +1,8 @@
 /* contract.h - one event line becomes observations: every rule of the AI Live contract that concerns lines.
  *
  * Place on the route: file source and replay -> json -> [contract] -> ingest. Does no I/O, starts no thread,
- * reads no clock: the time of processing is an argument.
+ * reads no clock: the time of processing is an argument. Out of memory ends the process: a line that was read
+ * can be neither counted nor passed over, and what is not committed is read again.
  */
 #ifndef AILIVE_SIDECAR_CONTRACT_H
 #define AILIVE_SIDECAR_CONTRACT_H
@@ -28,8 +29,8 @@ void contract_clear(struct contract *contract);
 size_t contract_line(struct contract *contract, const char *bytes, size_t len_bytes, int64_t now_ns,
                      struct observation *out);
 
-/* A line over the length limit: bad JSON, counted as such. */
-void contract_long_line(struct observation *out, int64_t now_ns);
+/* A line over the length limit (lines.h): bad JSON, counted as such. */
+void contract_long_line(struct contract *contract, int64_t now_ns, struct observation *out);
 
 enum spool_line_kind {
     SPOOL_LINE_BAD, /* not a spool line: counted as bad JSON or unknown schema in *observation, without a

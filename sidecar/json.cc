@@ -181,6 +181,14 @@ bool has_half_pair(const char *bytes, size_t len_bytes)
     return false;
 }
 
+void clear_view(struct json_view *view)
+{
+    static_assert(JSON_KEYS <= 32, "filled has a bit for every key");
+
+    for (; view->filled; view->filled &= view->filled - 1)
+        view->values[__builtin_ctz(view->filled)] = json_value{};
+}
+
 bool copy_padded(struct json_reader *reader, const char *bytes, size_t len_bytes)
 {
     size_t wanted = len_bytes + simdjson::SIMDJSON_PADDING;
@@ -218,6 +226,7 @@ enum json_verdict json_read(struct json_reader *reader, const char *bytes, size_
     dom::object object;
     simdjson::error_code error;
 
+    clear_view(out);
     if (!copy_padded(reader, bytes, len_bytes))
         return JSON_MEMORY;
     error = reader->parser.parse(reader->padded.get(), len_bytes, false).get(root);
@@ -227,13 +236,13 @@ enum json_verdict json_read(struct json_reader *reader, const char *bytes, size_
         return JSON_BAD;
     if (root.get_object().get(object))
         return JSON_NO_OBJECT;
-    for (struct json_value &value : out->values)
-        value.type = JSON_ABSENT, value.truthy = false;
     for (dom::key_value_pair field : object) {
         enum json_key key = find_key(field.key);
 
-        if (key != JSON_KEYS)
-            set_value(field.value, &out->values[key]);
+        if (key == JSON_KEYS)
+            continue;
+        set_value(field.value, &out->values[key]);
+        out->filled |= 1u << key;
     }
     return JSON_IS_OBJECT;
 }

@@ -75,6 +75,7 @@ struct json_value {
 };
 
 struct json_view {
+    uint32_t filled; /* bit k: values[k] is not as it was at first; the next json_read() clears just these */
     struct json_value values[JSON_KEYS]; /* the last one of duplicate keys */
 };
 
@@ -90,8 +91,8 @@ struct json_reader;
 struct json_reader *json_reader_new(void); /* NULL: out of memory */
 void json_reader_free(struct json_reader *reader);
 
-/* Reads one line. bytes need no padding behind them. Texts in *out lie in the reader and live until its next
- * call. */
+/* Reads one line. *out is zeroed before its first use; keys that are absent stay zero. bytes need no padding
+ * behind them. Texts in *out lie in the reader and live until its next call. */
 enum json_verdict json_read(struct json_reader *reader, const char *bytes, size_t len_bytes,
                             struct json_view *out);
 

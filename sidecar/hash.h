@@ -1,0 +1,36 @@
+/* hash.h - a fast hash of bytes for our in-memory tables. Never stored: it may change from run to run.
+ *
+ * Place on the route: under intern (contract) and series (aggregate). No threads, no I/O, no clock.
+ */
+#ifndef AILIVE_SIDECAR_HASH_H
+#define AILIVE_SIDECAR_HASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Folds the 128-bit product: every input bit reaches every output bit. */
+static inline uint64_t hash_mix(uint64_t a, uint64_t b)
+{
+    unsigned __int128 product = (unsigned __int128)(a ^ UINT64_C(0x9e3779b97f4a7c15)) * (b | 1);
+
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* seed: a previous hash to go on from. The length goes in, so that "ab","c" differs from "a","bc". */
+static inline uint64_t hash_bytes(uint64_t seed, const void *bytes, size_t len_bytes)
+{
+    const unsigned char *at = bytes;
+    uint64_t word, hash = hash_mix(seed ^ len_bytes, UINT64_C(0xa0761d6478bd642f));
+
+    for (; len_bytes >= 8; at += 8, len_bytes -= 8) {
+        memcpy(&word, at, 8);
+        hash = hash_mix(hash ^ word, UINT64_C(0xe7037ed1a0b428db));
+    }
+    word = 0;
+    for (size_t i = 0; i < len_bytes; i++)
+        word |= (uint64_t)at[i] << (8 * i);
+    return hash_mix(hash ^ word, UINT64_C(0x8ebc6af09c88c6e3));
+}
+
+#endif
