@@ -14,7 +14,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "columns are little-en
 #define FIXED_REASONS 8u
 #define NESTING_MAX   32u
 
-/* Everything of a batch but rows and names: 291 bytes at most, counted in docs/wire.md; the rest is room for
+/* Everything of a batch but rows and names takes less than 300 bytes (docs/wire.md); the rest is room for
  * keys of a later version. */
 #define OVERHEAD_BYTES   512u
 #define NAME_EXTRA_BYTES 8u
