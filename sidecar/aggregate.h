@@ -35,7 +35,9 @@ struct aggregate_options {
 struct aggregate *aggregate_new(const struct aggregate_options *options);
 void aggregate_free(struct aggregate *aggregate);
 
-/* Around every run of aggregate_apply() and aggregate_count(): takes and releases the mutex. */
+/* Around every run of aggregate_apply() and aggregate_count(): takes and releases the mutex. Those two are
+ * called between them; aggregate_changes() may be, by the same thread; every other function takes the mutex
+ * itself and is not. */
 void aggregate_begin(struct aggregate *aggregate);
 void aggregate_end(struct aggregate *aggregate);
 
@@ -54,8 +56,9 @@ enum aggregate_own {
 void aggregate_count(struct aggregate *aggregate, enum aggregate_own family, const char *a, const char *b,
                      uint64_t n);
 
-/* Appends key and value of every series touched since the last aggregate_committed() ('s' keys). false:
- * memory. */
+/* Appends key and value of every series touched since the last aggregate_committed() ('s' keys). false: out
+ * of memory, now or in an aggregate_apply() or aggregate_count() before: commit nothing and call
+ * aggregate_reset(). */
 bool aggregate_changes(struct aggregate *aggregate, struct change_list *out);
 
 /* What aggregate_changes() gave out is durable now: show it. */

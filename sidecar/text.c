@@ -132,6 +132,19 @@ static char normal_ascii(char c)
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ? c : 0;
 }
 
+/* Appends a character of n bytes, U+FFFD for n == 0 (a byte that is no UTF-8). false: no room. */
+static bool add_character(const char *bytes, size_t n, size_t max_bytes, char *out, size_t *used)
+{
+    const char *from = n ? bytes : "\xef\xbf\xbd";
+    size_t made = n ? n : 3;
+
+    if (*used + made > max_bytes)
+        return false;
+    memcpy(out + *used, from, made);
+    *used += made;
+    return true;
+}
+
 size_t text_normalise(struct text text, size_t max_bytes, char *out)
 {
     struct text made = {out, 0};
@@ -145,13 +158,10 @@ size_t text_normalise(struct text text, size_t max_bytes, char *out)
 
             out[made.len_bytes] = c;
             made.len_bytes += c != 0;
-        } else if (n > 1) {
-            if (made.len_bytes + n > max_bytes)
-                break;
-            memcpy(out + made.len_bytes, text.bytes, n);
-            made.len_bytes += n;
+        } else if (!add_character(text.bytes, n, max_bytes, out, &made.len_bytes)) {
+            break;
         }
-        n += n == 0; /* a byte that is no UTF-8 */
+        n += n == 0;
         text.bytes += n;
         text.len_bytes -= n;
     }
@@ -194,13 +204,9 @@ size_t text_clean(struct text text, size_t max_bytes, char *out)
     text = text_trim(text);
     while (text.len_bytes > 0) {
         size_t n = text_character_bytes(text.bytes, text.len_bytes);
-        const char *from = n ? text.bytes : "\xef\xbf\xbd";
-        size_t made = n ? n : 3;
 
-        if (used + made > max_bytes)
+        if (!add_character(text.bytes, text.bytes[0] == '\0' ? 0 : n, max_bytes, out, &used))
             break;
-        memcpy(out + used, from, made);
-        used += made;
         n += n == 0;
         text.bytes += n;
         text.len_bytes -= n;

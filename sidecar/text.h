@@ -28,13 +28,13 @@ bool text_contains_folded(struct text text, const char *literal);
 /* Each writes to out, at most max_bytes, no NUL, and returns the length. max_bytes >= 2. */
 
 /* The contract's n(N): trimmed; lower-cased; a space becomes '_'; of ASCII only letters, digits, '_' and '-'
- * stay; cut to max_bytes; empty is "na". n(n(x)) is n(x). Bytes that are no UTF-8 are dropped. */
+ * stay; cut to max_bytes; empty is "na". n(n(x)) is n(x). Each byte that is no UTF-8 becomes U+FFFD. */
 size_t text_normalise(struct text text, size_t max_bytes, char *out);
 
 /* Trimmed, then every run of characters outside [A-Za-z0-9._-] becomes one '_', then cut. */
 size_t text_run_id(struct text text, size_t max_bytes, char *out);
 
-/* Trimmed and cut; each byte that is no UTF-8 becomes U+FFFD. */
+/* Trimmed and cut; NUL and each byte that is no UTF-8 become U+FFFD: either would spoil an exposition. */
 size_t text_clean(struct text text, size_t max_bytes, char *out);
 
 #endif

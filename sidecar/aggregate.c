@@ -1,0 +1,597 @@
+/* aggregate.c - see aggregate.h. Series and their values: series.c. Here: which series an observation's
+ * labels choose (routes), what it adds to them, the mutex, and the snapshot. */
+#include "aggregate.h"
+
+#include "expose_text.h"
+#include "hash.h"
+#include "intern.h"
+#include "ratio.h"
+#include "series.h"
+#include "text.h"
+
+#include <wire/event.h>
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Routes are a cache: beyond either limit all are forgotten and made anew as they are needed. */
+#define ROUTES_MAX       16384u
+#define ROUTES_MAX_BYTES (16u << 20)
+#define ROUTE_SLOTS      (2 * ROUTES_MAX) /* a power of two */
+
+#define RUN_ID_MAX_BYTES 32u /* of the raw label */
+
+/* The series that one set of labels chooses. Each is looked up when an event first needs it: a series must
+ * not come to be before. */
+struct route {
+    struct labels labels;
+    uint64_t hash;
+    struct series *series[SERIES_FAMILIES];
+    char texts[];
+};
+
+struct aggregate {
+    pthread_mutex_t mutex;
+    struct series_store store;
+    struct route **routes; /* ROUTE_SLOTS, open addressing */
+    size_t route_count, route_bytes;
+    uint64_t generation; /* labels->route is valid while labels->generation is this */
+    bool failed;         /* out of memory since the last reset: what is counted is not whole */
+
+    char *component, *run_id; /* for events that name none */
+    char *heartbeat;          /* labels of the heartbeat */
+    char **reasons;           /* --reason, normalised */
+    size_t reason_count;
+};
+
+/* Unique over all aggregates of the process: labels carry it from one to another. Relaxed: only the number
+ * itself matters, it publishes nothing. */
+static uint64_t new_generation(void)
+{
+    static _Atomic uint64_t last;
+
+    return atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1;
+}
+
+/* ---- making and freeing ---- */
+
+static char *copy_string(struct text text)
+{
+    return strndup(text.bytes, text.len_bytes);
+}
+
+static char *normalised_string(struct text text, size_t max_bytes)
+{
+    char made[SERIES_VALUE_MAX_BYTES];
+
+    assert(max_bytes <= sizeof(made));
+    return strndup(made, text_normalise(text, max_bytes, made));
+}
+
+/* The heartbeat's run id is normalised only: not cut to 32, no '_' for a run of characters. */
+static char *heartbeat_labels(const char *component, const char *run_id)
+{
+    char *c = normalised_string(text_of(component), 48), *r = normalised_string(text_of(run_id), 96);
+    struct buffer text;
+
+    buffer_init(&text);
+    if (!c || !r || !buffer_printf(&text, "component=\"%s\",run_id=\"%s\"", c, r) ||
+        !buffer_add(&text, "", 1))
+        buffer_fini(&text);
+    free(c);
+    free(r);
+    return text.bytes;
+}
+
+static bool copy_options(struct aggregate *aggregate, const struct aggregate_options *options)
+{
+    struct text component = text_trim(text_of(options->component));
+    struct text run_id = text_trim(text_of(options->run_id));
+
+    aggregate->component = copy_string(component.len_bytes ? component : TEXT_OF("execution_watch"));
+    aggregate->run_id = copy_string(run_id.len_bytes ? run_id : TEXT_OF("na"));
+    if (!aggregate->component || !aggregate->run_id)
+        return false;
+    aggregate->heartbeat = heartbeat_labels(aggregate->component, aggregate->run_id);
+    aggregate->reasons = calloc(options->reason_count + 1, sizeof(*aggregate->reasons));
+    if (!aggregate->heartbeat || !aggregate->reasons)
+        return false;
+    for (; aggregate->reason_count < options->reason_count; aggregate->reason_count++) {
+        struct text reason = text_of(options->reasons[aggregate->reason_count]);
+
+        aggregate->reasons[aggregate->reason_count] = normalised_string(reason, 96);
+        if (!aggregate->reasons[aggregate->reason_count])
+            return false;
+    }
+    return true;
+}
+
+struct aggregate *aggregate_new(const struct aggregate_options *options)
+{
+    static const struct aggregate_options defaults;
+    struct aggregate *aggregate = calloc(1, sizeof(*aggregate));
+
+    if (!aggregate)
+        return NULL;
+    if (!options)
+        options = &defaults;
+    pthread_mutex_init(&aggregate->mutex, NULL);
+    aggregate->generation = new_generation();
+    aggregate->routes = calloc(ROUTE_SLOTS, sizeof(struct route *));
+    if (aggregate->routes && copy_options(aggregate, options) &&
+        series_store_init(&aggregate->store,
+                          options->max_series ? options->max_series : AGGREGATE_MAX_SERIES_DEFAULT))
+        return aggregate;
+    aggregate_free(aggregate);
+    return NULL;
+}
+
+static void forget_routes(struct aggregate *aggregate)
+{
+    for (size_t i = 0; i < ROUTE_SLOTS; i++) {
+        free(aggregate->routes[i]);
+        aggregate->routes[i] = NULL;
+    }
+    aggregate->route_count = 0;
+    aggregate->route_bytes = 0;
+    aggregate->generation = new_generation();
+}
+
+void aggregate_free(struct aggregate *aggregate)
+{
+    if (!aggregate)
+        return;
+    if (aggregate->routes)
+        forget_routes(aggregate);
+    free(aggregate->routes);
+    series_store_fini(&aggregate->store);
+    for (size_t i = 0; i < aggregate->reason_count; i++)
+        free(aggregate->reasons[i]);
+    free(aggregate->reasons);
+    free(aggregate->heartbeat);
+    free(aggregate->component);
+    free(aggregate->run_id);
+    pthread_mutex_destroy(&aggregate->mutex);
+    free(aggregate);
+}
+
+void aggregate_begin(struct aggregate *aggregate)
+{
+    pthread_mutex_lock(&aggregate->mutex);
+}
+
+void aggregate_end(struct aggregate *aggregate)
+{
+    pthread_mutex_unlock(&aggregate->mutex);
+}
+
+/* ---- routes ---- */
+
+static struct text copy_text(struct text text, char **at)
+{
+    struct text copy = {*at, text.len_bytes};
+
+    if (text.len_bytes > 0)
+        memcpy(*at, text.bytes, text.len_bytes);
+    *at += text.len_bytes;
+    return copy;
+}
+
+static struct route *route_new(struct aggregate *aggregate, const struct labels *labels, uint64_t hash)
+{
+    size_t texts = labels->decision.len_bytes + labels->reason.len_bytes + labels->action.len_bytes +
+                   labels->stage.len_bytes + labels->component.len_bytes + labels->run_id.len_bytes;
+    struct route *route = calloc(1, sizeof(*route) + texts);
+    char *at;
+
+    if (!route)
+        return NULL;
+    at = route->texts;
+    route->hash = hash;
+    route->labels = *labels;
+    route->labels.decision = copy_text(labels->decision, &at);
+    route->labels.reason = copy_text(labels->reason, &at);
+    route->labels.action = copy_text(labels->action, &at);
+    route->labels.stage = copy_text(labels->stage, &at);
+    route->labels.component = copy_text(labels->component, &at);
+    route->labels.run_id = copy_text(labels->run_id, &at);
+    aggregate->route_count++;
+    aggregate->route_bytes += sizeof(*route) + texts;
+    return route;
+}
+
+/* NULL: out of memory. */
+static struct route *find_route(struct aggregate *aggregate, struct labels *labels)
+{
+    uint64_t hash = labels_hash(labels);
+    size_t i = hash & (ROUTE_SLOTS - 1);
+
+    if (aggregate->route_count >= ROUTES_MAX || aggregate->route_bytes > ROUTES_MAX_BYTES)
+        forget_routes(aggregate);
+    for (; aggregate->routes[i]; i = (i + 1) & (ROUTE_SLOTS - 1))
+        if (aggregate->routes[i]->hash == hash && labels_equal(&aggregate->routes[i]->labels, labels))
+            break;
+    if (!aggregate->routes[i])
+        aggregate->routes[i] = route_new(aggregate, labels, hash);
+    labels->route = aggregate->routes[i];
+    labels->generation = aggregate->generation;
+    return aggregate->routes[i];
+}
+
+/* ---- label values ---- */
+
+/* The component an event is counted under: its own, or ours where it names none. */
+static struct text event_component(const struct aggregate *aggregate, const struct labels *labels)
+{
+    struct text component = text_trim(labels->component);
+
+    return component.len_bytes > 0 ? component : text_of(aggregate->component);
+}
+
+/* Its run id as the raw label has it. Lines come with theirs in that form already; it does not change twice.
+ */
+static size_t raw_run_id(const struct aggregate *aggregate, const struct labels *labels,
+                         char out[RUN_ID_MAX_BYTES])
+{
+    struct text run_id = text_trim(labels->run_id);
+
+    return text_run_id(run_id.len_bytes > 0 ? run_id : text_of(aggregate->run_id), RUN_ID_MAX_BYTES, out);
+}
+
+static size_t put_string(const char *string, char *out)
+{
+    size_t len = strlen(string);
+
+    memcpy(out, string, len);
+    return len;
+}
+
+/* Reasons of lines are the contract's already, or free text of an unknown schema. Those of the SDK are what
+ * the host registered: kept if among the eight or told to us, else `other`. */
+static size_t put_reason(const struct aggregate *aggregate, const struct labels *labels, char *out)
+{
+    size_t len = text_normalise(labels->reason, 96, out);
+
+    if (labels->source != SOURCE_SDK_V1)
+        return len;
+    if (text_trim(labels->reason).len_bytes == 0)
+        return put_string("none", out);
+    for (unsigned i = AILIVE_REASON_NONE; i <= AILIVE_REASON_OTHER; i++)
+        if (text_is_folded(text_trim(labels->reason), event_reason_name(i)))
+            return put_string(event_reason_name(i), out);
+    for (size_t i = 0; i < aggregate->reason_count; i++)
+        if (text_is((struct text){out, len}, aggregate->reasons[i]))
+            return len;
+    return put_string("other", out);
+}
+
+static size_t put_label(const struct aggregate *aggregate, const struct labels *labels,
+                        enum series_label_kind kind, char out[SERIES_VALUE_MAX_BYTES])
+{
+    char run_id[RUN_ID_MAX_BYTES];
+
+    switch (kind) {
+    case SERIES_LABEL_ACTION:
+        return text_normalise(labels->action, 48, out);
+    case SERIES_LABEL_COMPONENT:
+        return text_normalise(event_component(aggregate, labels), 48, out);
+    case SERIES_LABEL_DECISION:
+        return text_normalise(labels->decision, 32, out);
+    case SERIES_LABEL_DROP:
+        return put_string(contract_drop_name(labels->drop), out);
+    case SERIES_LABEL_REASON:
+        return put_reason(aggregate, labels, out);
+    case SERIES_LABEL_RUN_ID:
+        return text_normalise((struct text){run_id, raw_run_id(aggregate, labels, run_id)}, 96, out);
+    case SERIES_LABEL_SOURCE:
+        return put_string(source_name(labels->source), out);
+    case SERIES_LABEL_STAGE:
+        return text_normalise(labels->stage, 48, out);
+    case SERIES_LABEL_RAW_COMPONENT:
+        return text_clean(event_component(aggregate, labels), SERIES_VALUE_MAX_BYTES, out);
+    case SERIES_LABEL_RAW_RUN_ID:
+        return raw_run_id(aggregate, labels, out);
+    case SERIES_LABEL_GIVEN:
+        break;
+    }
+    assert(!"a family of our own is counted by aggregate_count()");
+    return 0;
+}
+
+/* ---- counting ---- */
+
+static void count_given(struct aggregate *aggregate, enum series_family family, const struct text *values,
+                        uint64_t n)
+{
+    struct series *series = series_find(&aggregate->store, family, values);
+
+    if (series)
+        series_add(&aggregate->store, series, n);
+    else
+        aggregate->failed = true;
+}
+
+/* The series of a family that a route leads to. NULL: out of memory, noted. */
+static struct series *route_series(struct aggregate *aggregate, struct route *route,
+                                   enum series_family family)
+{
+    const struct series_family_spec *spec = &series_families[family];
+    char bytes[SERIES_LABELS_MAX][SERIES_VALUE_MAX_BYTES];
+    struct text values[SERIES_LABELS_MAX];
+    struct text name = text_of(spec->name);
+
+    if (!route->series[family]) {
+        for (size_t i = 0; i < SERIES_LABELS_MAX && spec->labels[i].name; i++)
+            values[i] =
+                (struct text){bytes[i], put_label(aggregate, &route->labels, spec->labels[i].kind, bytes[i])};
+        route->series[family] = series_find(&aggregate->store, family, values);
+    }
+    if (!route->series[family])
+        aggregate->failed = true;
+    else if (route->series[family]->overflow)
+        count_given(aggregate, SERIES_OWN_OVERFLOW, &name, 1);
+    return route->series[family];
+}
+
+static void count_one(struct aggregate *aggregate, struct route *route, enum series_family family)
+{
+    struct series *series = route_series(aggregate, route, family);
+
+    if (series)
+        series_add(&aggregate->store, series, 1);
+}
+
+static void observe(struct aggregate *aggregate, struct route *route, enum series_family family,
+                    const struct latency *latency)
+{
+    struct series *series = latency->present ? route_series(aggregate, route, family) : NULL;
+
+    if (series)
+        series_observe(&aggregate->store, series, latency);
+}
+
+/* Files have an order, their last time stays. Records of the SDK come by several roads and rings: their
+ * greatest time stays, so that the order of arrival cannot matter. */
+static void note_time(struct aggregate *aggregate, struct route *route, enum series_family family,
+                      double seconds)
+{
+    struct series *series = route_series(aggregate, route, family);
+
+    if (!series)
+        return;
+    if (route->labels.source == SOURCE_SDK_V1)
+        series_raise(&aggregate->store, series, seconds);
+    else
+        series_set(&aggregate->store, series, seconds);
+}
+
+static void count_unobserved(struct aggregate *aggregate, const struct observation *observation)
+{
+    static const char *const reasons[LATENCY_FAULTS] = {
+        [LATENCY_NEGATIVE] = "negative", [LATENCY_TOO_LARGE] = "too_large"};
+
+    aggregate_count(aggregate, OWN_LATENCY_UNOBSERVED, source_name(observation->labels->source),
+                    reasons[observation->fault], 1);
+}
+
+static void apply_decision(struct aggregate *aggregate, struct route *route,
+                           const struct observation *observation, double seconds)
+{
+    count_one(aggregate, route, SERIES_DECISIONS);
+    note_time(aggregate, route, SERIES_LAST_DECISION, seconds);
+    observe(aggregate, route, SERIES_LATENCY_SECONDS, &observation->seconds);
+    observe(aggregate, route, SERIES_LATENCY_MS, &observation->ms);
+}
+
+void aggregate_apply(struct aggregate *aggregate, const struct observation *observation)
+{
+    struct labels *labels = observation->labels;
+    double seconds = ratio_double(observation->time_ns, 1000000000);
+    struct route *route = labels->route;
+
+    if (labels->generation != aggregate->generation)
+        route = find_route(aggregate, labels);
+    if (!route) {
+        aggregate->failed = true;
+        return;
+    }
+    if (labels->drop != CONTRACT_KEPT)
+        count_one(aggregate, route, SERIES_DROPPED);
+    if (labels->drop == CONTRACT_BAD_JSON)
+        count_one(aggregate, route, SERIES_PARSE_ERRORS);
+    if (observation->has_time) {
+        note_time(aggregate, route, SERIES_LAST_EVENT, seconds);
+        note_time(aggregate, route, SERIES_LAST_EVENT_BY_RUN_ID, seconds);
+    }
+    if (labels->action.len_bytes > 0)
+        count_one(aggregate, route, SERIES_ACTIONS);
+    if (labels->decision.len_bytes > 0)
+        apply_decision(aggregate, route, observation, seconds);
+    if (labels->stage.len_bytes > 0)
+        observe(aggregate, route, SERIES_STAGE_LATENCY, &observation->seconds);
+    if (observation->fault != LATENCY_FINE)
+        count_unobserved(aggregate, observation);
+}
+
+/* Cut to what a label may have: names of ours are shorter by far. */
+static struct text given(const char *value)
+{
+    struct text text = text_of(value);
+
+    if (text.len_bytes > SERIES_VALUE_MAX_BYTES)
+        text.len_bytes = SERIES_VALUE_MAX_BYTES;
+    return text;
+}
+
+void aggregate_count(struct aggregate *aggregate, enum aggregate_own family, const char *a, const char *b,
+                     uint64_t n)
+{
+    static const enum series_family families[] = {
+        [OWN_EVENTS] = SERIES_OWN_EVENTS,     [OWN_DUPLICATES] = SERIES_OWN_DUPLICATES,
+        [OWN_DROPPED] = SERIES_OWN_DROPPED,   [OWN_LATENCY_UNOBSERVED] = SERIES_OWN_UNOBSERVED,
+        [OWN_OVERFLOW] = SERIES_OWN_OVERFLOW,
+    };
+    struct text one[] = {given(a)};
+    struct text two[] = {given(b), given(a)}; /* reason, source: the order of their names */
+
+    if (n > 0)
+        count_given(aggregate, families[family], b ? two : one, n);
+}
+
+/* ---- commit and state ---- */
+
+bool aggregate_changes(struct aggregate *aggregate, struct change_list *out)
+{
+    return !aggregate->failed && series_changes(&aggregate->store, out);
+}
+
+void aggregate_committed(struct aggregate *aggregate)
+{
+    pthread_mutex_lock(&aggregate->mutex);
+    if (series_committed(&aggregate->store))
+        forget_routes(aggregate);
+    pthread_mutex_unlock(&aggregate->mutex);
+}
+
+void aggregate_reset(struct aggregate *aggregate)
+{
+    pthread_mutex_lock(&aggregate->mutex);
+    series_reset(&aggregate->store);
+    forget_routes(aggregate);
+    aggregate->failed = false;
+    pthread_mutex_unlock(&aggregate->mutex);
+}
+
+bool aggregate_restore(struct aggregate *aggregate, const void *key, size_t key_len, const void *value,
+                       size_t value_len)
+{
+    bool restored;
+
+    pthread_mutex_lock(&aggregate->mutex);
+    restored = series_restore(&aggregate->store, key, key_len, value, value_len);
+    pthread_mutex_unlock(&aggregate->mutex);
+    return restored;
+}
+
+/* ---- snapshot ---- */
+
+/* One block of memory: families, series, texts. */
+struct snapshot_block {
+    struct snapshot_family families[SERIES_FAMILIES];
+    struct snapshot_series series[];
+};
+
+struct snapshot_size {
+    size_t series[SERIES_FAMILIES];
+    size_t total, text_bytes;
+};
+
+static struct snapshot_size measure(const struct aggregate *aggregate)
+{
+    struct snapshot_size size = {.total = 1, .text_bytes = strlen(aggregate->heartbeat) + 1};
+
+    size.series[SERIES_HEARTBEAT] = 1;
+    for (size_t i = 0; i < aggregate->store.slot_count; i++) {
+        const struct series *series = aggregate->store.slots[i];
+
+        if (!series || !series->shown)
+            continue;
+        size.series[series->family]++;
+        size.total++;
+        size.text_bytes += strlen(series->labels) + 1;
+    }
+    return size;
+}
+
+static void copy_series(struct snapshot_series *out, const char *labels, char **text)
+{
+    size_t len = strlen(labels) + 1;
+
+    memcpy(*text, labels, len);
+    *out = (struct snapshot_series){.labels = *text};
+    *text += len;
+}
+
+static void copy_value(struct snapshot_series *out, const struct series *series)
+{
+    switch (series_families[series->family].type) {
+    case FAMILY_COUNTER:
+        out->count = series->committed.count;
+        break;
+    case FAMILY_GAUGE:
+        out->value = series->committed.gauge;
+        break;
+    case FAMILY_HISTOGRAM:
+        out->histogram = series->committed.histogram;
+        break;
+    }
+}
+
+static void fill(const struct aggregate *aggregate, const struct snapshot_size *size,
+                 struct snapshot_block *block)
+{
+    struct snapshot_series *next[SERIES_FAMILIES];
+    struct snapshot_series *at = block->series;
+    char *text = (char *)(block->series + size->total);
+
+    for (size_t f = 0; f < SERIES_FAMILIES; f++) {
+        const struct series_family_spec *spec = &series_families[f];
+
+        block->families[f] =
+            (struct snapshot_family){spec->name, spec->help, spec->type, spec->unit, at, size->series[f]};
+        next[f] = at;
+        at += size->series[f];
+    }
+    copy_series(next[SERIES_HEARTBEAT], aggregate->heartbeat, &text);
+    next[SERIES_HEARTBEAT]->value = 1;
+    for (size_t i = 0; i < aggregate->store.slot_count; i++) {
+        const struct series *series = aggregate->store.slots[i];
+
+        if (!series || !series->shown)
+            continue;
+        copy_series(next[series->family], series->labels, &text);
+        copy_value(next[series->family]++, series);
+    }
+}
+
+static int compare_labels(const void *a, const void *b)
+{
+    return strcmp(((const struct snapshot_series *)a)->labels, ((const struct snapshot_series *)b)->labels);
+}
+
+static void sort(struct snapshot_block *block)
+{
+    struct snapshot_series *at = block->series;
+
+    for (size_t f = 0; f < SERIES_FAMILIES; f++) {
+        qsort(at, block->families[f].series_count, sizeof(*at), compare_labels);
+        at += block->families[f].series_count;
+    }
+}
+
+int aggregate_snapshot(struct aggregate *aggregate, struct snapshot *out)
+{
+    struct snapshot_size size;
+    struct snapshot_block *block;
+
+    pthread_mutex_lock(&aggregate->mutex);
+    size = measure(aggregate);
+    block = malloc(sizeof(*block) + size.total * sizeof(block->series[0]) + size.text_bytes);
+    if (block)
+        fill(aggregate, &size, block);
+    pthread_mutex_unlock(&aggregate->mutex);
+    if (!block)
+        return -1;
+    sort(block);
+    *out = (struct snapshot){block->families, SERIES_FAMILIES, block};
+    return 0;
+}
+
+void snapshot_free(struct snapshot *snapshot)
+{
+    free(snapshot->memory);
+    *snapshot = (struct snapshot){0};
+}
