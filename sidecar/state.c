@@ -11,6 +11,7 @@
  */
 #include "state.h"
 
+#include "folder_lock.h"
 #include "log.h"
 
 #include <wire/paths.h>
@@ -193,39 +194,21 @@ static int state_open_folder(struct state *state, const char *dir)
     return 0;
 }
 
-static int state_lock_fail(struct state *state, int error)
+static int state_lock(struct state *state)
 {
     char owner[32];
 
-    if (error != EAGAIN && error != EACCES)
-        return state_fail(state, "state folder %.100s: cannot lock it: %s", state->path, strerror(error));
-    folder_read_text(state->folder_fd, "lock", owner, sizeof(owner));
-    owner[strcspn(owner, "\n")] = '\0';
-    return state_fail(state,
-                      "state folder %.100s is in use by another sidecar (pid %s); end it, or name another "
-                      "folder with --state",
-                      state->path, owner[0] ? owner : "unknown");
-}
-
-/* The lock belongs to the open file description: it goes when the process does, and no stray close() of
- * another descriptor drops it. */
-static int state_lock(struct state *state)
-{
-    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    char pid[32];
-    int len_bytes;
-
-    state->lock_fd = openat(state->folder_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (state->lock_fd < 0)
-        return state_fail(state, "state folder %.100s: cannot write in it: %s; name another with --state",
-                          state->path, strerror(errno));
-    if (fcntl(state->lock_fd, F_OFD_SETLK, &whole) != 0)
-        return state_lock_fail(state, errno);
-    len_bytes = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
-    /* For display only; a full disk must not keep the sidecar from starting. */
-    if (ftruncate(state->lock_fd, 0) != 0 || pwrite(state->lock_fd, pid, (size_t)len_bytes, 0) != len_bytes)
-        log_warning("state folder %s: cannot write the pid into its lock: %s", state->path, strerror(errno));
-    return 0;
+    state->lock_fd = folder_lock_take(state->folder_fd, "lock", owner, sizeof(owner));
+    if (state->lock_fd >= 0)
+        return 0;
+    if (errno == EAGAIN)
+        return state_fail(
+            state,
+            "state folder %.100s is in use by another sidecar (pid %s); end it, or name another "
+            "folder with --state",
+            state->path, owner);
+    return state_fail(state, "state folder %.100s: cannot write in it: %s; name another with --state",
+                      state->path, strerror(errno));
 }
 
 /* ---- is the data to be trusted? ---- */
