@@ -1,0 +1,66 @@
+/* main.c - the program `ailive`: finds the subcommand and passes its arguments on. Owns nothing. */
+#include "command.h"
+
+#include <ailive/ailive.h>
+
+#include <stdio.h>
+#include <string.h>
+
+struct subcommand {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *summary;
+};
+
+static const struct subcommand subcommands[] = {
+#ifndef AILIVE_WITHOUT_SIDECAR
+    {"sidecar", command_sidecar, "collect events and serve /metrics"},
+#endif
+    {"replay", command_replay, "read event files to their end and print the metrics"},
+    {"emit", command_emit, "produce the sample sequence of events"},
+};
+
+#define SUBCOMMANDS (sizeof(subcommands) / sizeof(subcommands[0]))
+
+static void print_help(FILE *out)
+{
+    fputs("Usage: ailive SUBCOMMAND [OPTIONS]\n"
+          "Telemetry of AI decisions. Watch-only: never places, changes or cancels an order.\n\n",
+          out);
+    for (size_t i = 0; i < SUBCOMMANDS; i++)
+        fprintf(out, "  %-8s  %s\n", subcommands[i].name, subcommands[i].summary);
+    fputs("\nailive SUBCOMMAND --help tells more; ailive --version prints the version.\n"
+          "Exit status: 0 fine, 1 failed, 2 wrong usage.\n",
+          out);
+}
+
+/* Data that did not reach stdout (a full disk, a closed pipe) is a failure. */
+static int finish(int status)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    perror("ailive: writing to standard output failed");
+    return status == COMMAND_OK ? COMMAND_FAILED : status;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_help(stderr);
+        return COMMAND_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        print_help(stdout);
+        return finish(COMMAND_OK);
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("ailive %s\n", AILIVE_VERSION_STRING);
+        return finish(COMMAND_OK);
+    }
+    for (size_t i = 0; i < SUBCOMMANDS; i++)
+        if (strcmp(argv[1], subcommands[i].name) == 0)
+            return finish(subcommands[i].run(argc - 1, argv + 1));
+    fprintf(stderr, "ailive: there is no subcommand '%s'\n", argv[1]);
+    print_help(stderr);
+    return COMMAND_USAGE;
+}
