@@ -1,7 +1,7 @@
 /* command.c - see command.h. */
 #include "command.h"
 
-#include <ailive/ailive.h>
+#include <wire/event.h>
 
 #include <stdarg.h>
 #include <stdio.h>

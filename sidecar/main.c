@@ -1,7 +1,7 @@
 /* main.c - the program `ailive`: finds the subcommand and passes its arguments on. Owns nothing. */
 #include "command.h"
 
-#include <ailive/ailive.h>
+#include <wire/event.h>
 
 #include <stdio.h>
 #include <string.h>
