@@ -33,12 +33,12 @@ struct sink {
     bool full;
 };
 
-/* Once full the sink stays full, so that only the end result needs a check. */
+/* Once full the sink is full for good, so that only the end result needs a check. */
 static int sink_write(void *data, const char *bytes, size_t len_bytes)
 {
     struct sink *sink = data;
 
-    if (sink->full || len_bytes > sink->cap_bytes - sink->len_bytes) {
+    if (len_bytes > sink->cap_bytes - sink->len_bytes) {
         sink->full = true;
         return -1;
     }
@@ -743,7 +743,7 @@ static const struct layout_name fixed_reasons[FIXED_REASONS] = {
 };
 
 /* Stands for an id with two meanings until all names are seen: were it NULL at once, a third declaration
- * would look like the first. */
+ * would look like the first. Its kind is 0, so that it is the same as no name. */
 static const struct layout_name ambiguous;
 
 static bool same_name(const struct layout_name *a, const struct layout_name *b)
@@ -762,7 +762,7 @@ void batch_index_names(const struct batch *batch, const struct layout_name **by_
             continue; /* nobody can give these another meaning */
         if (!known)
             by_id[name->id] = name;
-        else if (known != &ambiguous && !same_name(known, name))
+        else if (!same_name(known, name))
             by_id[name->id] = &ambiguous;
     }
     for (uint32_t i = 0; i < batch->name_count; i++)

@@ -148,7 +148,9 @@ static void ipc_url_defaults_to_the_socket_in_the_runtime_folder(void **state)
     assert_string_equal(out, "ipc:///other");
     assert_true(paths_ipc_url("ipc:///mine", "/run/here", out, sizeof(out)));
     assert_string_equal(out, "ipc:///mine");
-    assert_false(paths_ipc_url(NULL, "/run/here", out, 5));
+    unsetenv("AILIVE_IPC_URL");
+    assert_false(paths_ipc_url(NULL, "/run/here", out, 10));
+    assert_string_equal(out, "");
 }
 
 static void socket_path_is_taken_up_to_107_bytes(void **state)
