@@ -318,7 +318,9 @@ static inline int ailive_put(struct ailive *instance, int64_t utc_ns, int64_t la
     uint64_t head = writer->head;
     uint64_t *slot;
 
-    if (__builtin_expect(writer->owner != instance || head >= writer->limit, 0))
+    /* Relaxed: ailive_close() in another thread may take the owner away; nothing is read through it. */
+    if (__builtin_expect(
+            __atomic_load_n(&writer->owner, __ATOMIC_RELAXED) != instance || head >= writer->limit, 0))
         return ailive_record_slow(instance, utc_ns, latency_ns, what, scope);
     slot = (uint64_t *)(void *)(writer->slots + (head & writer->mask) * AILIVE_SLOT_BYTES);
     slot[0] = utc_ns == AILIVE_NOW ? ailive_ticks_of(writer->clock) : (uint64_t)utc_ns;

@@ -1,0 +1,65 @@
+/* process.h - what belongs to the process as a whole, and what a fork must not leave behind.
+ *
+ * Place on the route: beside it. Every other file of sdk/src asks it for memory that a forked child finds
+ * zeroed, for the process-wide lock, and for a gate that lets ailive_close() wait for calls under way.
+ *
+ * Fork: everything a child could find locked or half changed lies in memory from process_map(), which the
+ * kernel zeroes in the child (MADV_WIPEONFORK); zero means unlocked and not started. It works for a bare
+ * _Fork() or clone() too, where no pthread_atfork() handler runs. */
+#ifndef AILIVE_SRC_PROCESS_H
+#define AILIVE_SRC_PROCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PROCESS_INSTANCES_MAX 64u /* open instances of one process */
+
+/* A descriptor a forked child must not keep, with the identity of what it opened: so that a child which
+ * notices late never closes a descriptor that the host has put to another use meanwhile. */
+struct process_fd {
+    int fd; /* -1: none */
+    uint64_t device;
+    uint64_t inode;
+};
+
+/* The descriptors of one instance. Lies in the handle, which is never freed. */
+struct process_fds {
+    struct process_fds *next;
+    struct process_fd lock, socket, spool;
+};
+
+/* Makes what the process needs once. 0 or errno. Any thread, any number of times. */
+int process_init(void);
+
+/* Notices a fork that no handler saw, and closes what the child inherited. Cheap: one load. Call it before
+ * anything else on every slow way into the library; does nothing before process_init(). */
+void process_check(void);
+
+/* The process-wide lock: list of instances, names, and who holds which ring. Held for memory work only. */
+void process_lock(void);
+void process_unlock(void);
+
+/* Zeroed pages that a forked child finds zeroed again. NULL with errno on failure. process_unmap(NULL, n) is
+ * harmless. */
+void *process_map(size_t len_bytes);
+void process_unmap(void *pages, size_t len_bytes);
+
+/* A place among the open instances: 0 to PROCESS_INSTANCES_MAX - 1, -1 when all are taken. */
+int process_slot_take(void);
+void process_slot_return(int slot);
+
+/* The gate of a slot: between enter and leave an instance that was seen open stays in memory, because its
+ * close waits in process_wait_empty(). Wait-free for those who enter. */
+void process_enter(int slot);
+void process_leave(int slot);
+void process_wait_empty(int slot);
+
+/* Adds an instance's descriptors to the list a forked child closes. Under process_lock(). */
+void process_fds_add(struct process_fds *fds);
+
+/* Takes note of a descriptor just opened, or closes it and forgets it (-1 is harmless). */
+void process_fd_set(struct process_fd *note, int fd);
+void process_fd_close(struct process_fd *note);
+
+#endif

@@ -1,0 +1,105 @@
+/* shipper.h - the one background thread of an instance: takes records out of the rings and sees them home.
+ *
+ * Place on the route: rings -> [shipper] -> road_ipc or road_spool. It owns the read side of all rings, the
+ * socket, the spool and the clock's pairs. It never holds a lock that a host thread can want, and never
+ * allocates from the heap. All signals are blocked in it. */
+#ifndef AILIVE_SRC_SHIPPER_H
+#define AILIVE_SRC_SHIPPER_H
+
+#include "clock.h"
+#include "names.h"
+#include "ring.h"
+#include "road_ipc.h"
+#include "road_spool.h"
+
+#include <pthread.h>
+
+#define SHIPPER_BUSY_MS      5    /* parks this long at first while records flow */
+#define SHIPPER_SPOOL_MS     20   /* the same while they flow into the spool */
+#define SHIPPER_IDLE_MS      500  /* and this long once nothing happens: two wake-ups a second */
+#define SHIPPER_CONNECT_MS   100  /* between two attempts to connect, at least */
+#define SHIPPER_SLICE_MS     20   /* longest single wait for a reply: how late a close is noticed */
+#define SHIPPER_RESEND_MS    1000 /* no reply on a living connection: the same request again */
+#define SHIPPER_PROBE_MS     400  /* while spooling: a greeting this often asks whether the sidecar is back */
+#define SHIPPER_SPOOL_CHUNKS 16   /* chunks of one ring spooled in a row before the others get their turn */
+#define SHIPPER_BATCH_NAMES  256  /* names of one batch, so that they never crowd out its rows */
+
+enum shipper_kind {
+    SHIPPER_GREETING = 0,
+    SHIPPER_RECORDS = 1,
+    SHIPPER_DROP = 2
+};
+
+/* What the outstanding request stands for. */
+struct shipper_request {
+    bool active;
+    enum shipper_kind kind;
+    uint32_t ring;
+    uint64_t first;
+    uint32_t count;
+    uint32_t entry; /* of a range drop */
+    uint64_t door[EVENT_DROP_DOORS];
+    int64_t sent_at_ns;
+};
+
+/* Two words shared with host threads, each on a line of its own; the rest belongs to the shipper. */
+struct shipper {
+    _Alignas(128) uint32_t parked;   /* futex: 1 while parked, set to 0 by whoever wakes it */
+    _Alignas(128) uint32_t progress; /* futex: raised after each round that may end somebody's wait */
+    uint32_t waiters;
+    uint32_t hurry; /* raised by whoever wants a round now */
+    uint32_t stop;  /* 1: see everything home or into the spool, then end */
+    /* Counters, read by ailive_stats(). */
+    uint64_t shipped, spooled, dropped, wakeups, spool_bytes;
+    uint32_t connected;
+
+    _Alignas(128) pthread_t thread;
+    bool started;
+    bool spooling;        /* the sidecar was silent for too long: until it answers, records go to the spool */
+    bool version_refused; /* it answers, but does not speak our version: spool until the next connection */
+    bool drops_refused;   /* it refuses our range drops: keep them until the next connection */
+    bool greet;           /* a greeting is due on this connection */
+    bool spool_full, spool_failed; /* told the log already */
+    uint32_t hurry_seen;
+    uint32_t ring_next; /* whose turn it is */
+    int park_ms;
+    int64_t now_ns;
+    int64_t silent_since_ns; /* last sign of life, or the last time nothing was waiting */
+    int64_t connect_at_ns;
+    int64_t spool_at_ns; /* after a failure: not before */
+    struct shipper_request request;
+    struct clock_track clock;
+    struct road_ipc ipc;
+    struct road_spool spool;
+    uint32_t name_count;
+    size_t name_bytes;
+    uint32_t name_stamp; /* batches packed: a name is in the list when its mark says so */
+    uint32_t name_mark[NAMES_IDS];
+    struct layout_name names[SHIPPER_BATCH_NAMES];
+    unsigned char columns[BATCH_MAX_BYTES];
+};
+
+struct ailive;
+
+/* Starts the thread of an instance whose rings, folder and names are there. 0 or errno. */
+int shipper_start(struct ailive *instance);
+
+/* Ends the thread: what is left goes to the spool first. Returns whether everything is out. */
+bool shipper_finish(struct ailive *instance);
+
+/* Wakes the shipper if it is parked: true when it was and this call woke it, at most once each time it parks.
+ * The store that the shipper should see must come before the call. */
+bool shipper_wake(struct shipper *shipper);
+
+/* Asks for a round now. */
+void shipper_hurry(struct shipper *shipper);
+
+/* Waits until wanted(instance, context) or the deadline (clock_monotonic_ns()); returns what wanted() said
+ * last. Any thread. */
+bool shipper_wait(struct ailive *instance, int64_t deadline_ns,
+                  bool (*wanted)(struct ailive *instance, void *context), void *context);
+
+/* Ends every shipper_wait() whose wanted() has come true. */
+void shipper_tell(struct shipper *shipper);
+
+#endif
