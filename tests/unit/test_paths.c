@@ -76,7 +76,7 @@ static void choice_goes_before_variable_before_default(void **state)
     char out[PATHS_MAX_BYTES];
 
     (void)state;
-    setenv("HOME", "/home/x", 1);
+    setenv("HOME", "/house/x", 1);
     for (size_t i = 0; i < 3; i++) {
         setenv(folders[i].variable, " /from/variable ", 1);
         assert_true(folders[i].fn("/given", out, sizeof(out)));
@@ -121,7 +121,7 @@ static void check_lasting(folder_fn fn, const char *packaged, const char *below_
     }
     assert_false(fn(NULL, out, sizeof(out))); /* no HOME: no rule is left */
     assert_string_equal(out, "");
-    setenv("HOME", "/home/x", 1);
+    setenv("HOME", "/house/x", 1);
     assert_true(fn(NULL, out, sizeof(out)));
     assert_string_equal(out, below_home);
     setenv("XDG_STATE_HOME", "/xdg", 1);
@@ -132,8 +132,9 @@ static void check_lasting(folder_fn fn, const char *packaged, const char *below_
 static void spool_and_state_default_to_package_then_xdg_then_home(void **state)
 {
     (void)state;
-    check_lasting(paths_spool, "/var/spool/ailive", "/xdg/ailive/spool", "/home/x/.local/state/ailive/spool");
-    check_lasting(paths_state, "/var/lib/ailive", "/xdg/ailive/state", "/home/x/.local/state/ailive/state");
+    check_lasting(paths_spool, "/var/spool/ailive", "/xdg/ailive/spool",
+                  "/house/x/.local/state/ailive/spool");
+    check_lasting(paths_state, "/var/lib/ailive", "/xdg/ailive/state", "/house/x/.local/state/ailive/state");
 }
 
 static void ipc_url_defaults_to_the_socket_in_the_runtime_folder(void **state)
