@@ -602,7 +602,7 @@ static void read_request(struct request *request, struct cursor message)
             return;
         }
         key = key_find(&key_text, request_keys, REQUEST_KEYS);
-        if (key < 0)
+        if (key < 0 || key >= REQUEST_KEYS)
             continue;
         if (request->seen & BIT(key))
             complain(request, "a key stands twice in the map");

@@ -38,7 +38,7 @@ static void sample_columns(struct sample *sample)
                                             &row->action,  &row->reason,    &row->latency_ns,
                                             &row->stage,   &row->component, &row->run_id};
         for (size_t c = 0; c < BATCH_COLUMNS; c++)
-            memcpy(sample->columns[c] + i * batch_column_bytes[c], cells[c], batch_column_bytes[c]);
+            memcpy(sample->columns[c] + (size_t)i * batch_column_bytes[c], cells[c], batch_column_bytes[c]);
     }
     for (size_t c = 0; c < BATCH_COLUMNS; c++)
         sample->batch.columns[c] = sample->columns[c];
