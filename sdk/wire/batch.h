@@ -63,8 +63,8 @@ struct batch {
     struct batch_totals totals;
 };
 
-/* Encodes into out (cap_bytes, BATCH_MAX_BYTES suffices for what batch_fits() accepts). Returns the length, 0
- * when it does not fit. */
+/* Encodes into out (BATCH_MAX_BYTES suffice for batch_rows_max() rows). Returns the length, 0 when it does
+ * not fit. */
 size_t batch_encode(const struct batch *batch, unsigned char *out, size_t cap_bytes);
 
 /* Most rows that fit beside names_bytes of names (sum of text lengths + 8 each). */
@@ -98,8 +98,8 @@ void batch_row(const struct batch *batch, uint32_t i, struct event_row *out);
 bool batch_row_valid(const struct event_row *row, const struct layout_name *const *by_id);
 
 /* Fills by_id (BATCH_IDS entries, all NULL before) from the names; a name declared twice with different
- * meaning becomes NULL. batch_unindex_names() sets back to NULL exactly what was set. The fixed reasons 1 to
- * 7 need no declaration: they are always present. */
+ * meaning becomes NULL. batch_unindex_names() sets back to NULL exactly what was set. The fixed reasons 0 to
+ * 7 need no declaration: they are always present, and a declaration of theirs is ignored. */
 void batch_index_names(const struct batch *batch, const struct layout_name **by_id);
 void batch_unindex_names(const struct batch *batch, const struct layout_name **by_id);
 

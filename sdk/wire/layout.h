@@ -19,10 +19,11 @@
  *         12     4  ring number N
  *         16     8  capacity, a power of two; 0 in ring 0
  *        128     8  head: records written. Written by the recording thread alone, release
- *        256     8  tail: records released (acknowledged, spooled, or dropped as a range). Shipper alone,
- * release 384    64  eight door-drop words, cumulative, by enum event_drop; the recording thread alone (ring
- * 0: atomically by any thread) 512  2048  64 range drops of 32 bytes: first, end, reason, zero 4096     -
- * slot of sequence number s: at 4096 + (s & (capacity - 1)) * 32
+ *        256     8  tail: records released (acknowledged, spooled, or dropped as a range). Shipper, release
+ *        384    64  eight door-drop words, cumulative, by enum event_drop. Recording thread (ring 0: any,
+ *                   atomically)
+ *        512  2048  64 range drops of 32 bytes: first, end, reason, zero
+ *       4096     -  slot of sequence number s: at 4096 + (s & (capacity - 1)) * 32
  *
  * Validity, and why a kill at any instruction is safe:
  *  - Records [tail, head) are whole: the four words are stored before the release store of head.
@@ -108,9 +109,11 @@ int layout_name_read(const unsigned char *entries, size_t used_bytes, size_t *of
                      struct layout_name *out);
 
 /* Clock file: pairs of the counter and UTC, taken by the shipper at most every 100 ms.
- *     0  8  magic "AILCLOK1"      8  8  clock (AILIVE_CLOCK_...)     16  8  count: pairs ever written,
- * release 64  -  128 pairs of (ticks u64, utc_ns i64); pair n lies at index n % 128 The pair at index count %
- * 128 may be torn after a kill; a reader ignores it. */
+ *     0  8  magic "AILCLOK1"
+ *     8  8  clock (AILIVE_CLOCK_...)
+ *    16  8  count: pairs ever written, release
+ *    64  -  128 pairs of (ticks u64, utc_ns i64); pair n lies at index n % 128
+ * The pair at index count % 128 may be torn after a kill; a reader ignores it. */
 #define LAYOUT_CLOCK_MAGIC "AILCLOK1"
 #define LAYOUT_CLOCK_PAIRS 128u
 
@@ -129,13 +132,15 @@ struct layout_clock {
 _Static_assert(sizeof(struct layout_clock) == 64 + 16 * LAYOUT_CLOCK_PAIRS, "clock file has one size");
 
 /* UTC of a counter reading, from the pairs of a clock file: interpolated between the two pairs around it,
- * extrapolated with their mean rate outside. pairs are in time order, n >= 2; n == 1 assumes ticks are ns.
- * Where two neighbouring pairs differ from the overall rate by more than 1,000 ppm the clock was stepped
- * between them: then the later pair and the overall rate are used. */
+ * extrapolated with their mean rate outside. pairs are in time order, n >= 2; n == 1 assumes ticks are ns; n
+ * == 0 gives 0. Where two neighbouring pairs differ from the mean rate by more than 1,000 ppm the clock was
+ * stepped somewhere: then the rate that most neighbours agree on takes its place, and between two that do not
+ * agree with it the later pair is used. Without a majority each interval keeps its own rate. Any numbers may
+ * be passed. */
 int64_t layout_clock_utc(const struct layout_clock_pair *pairs, size_t n, uint64_t ticks);
 
-/* Copies the valid pairs of a clock file, oldest first, into out (LAYOUT_CLOCK_PAIRS entries); returns their
- * number, 0 when the file is not a clock file. Any bytes may be passed. */
+/* Copies the valid pairs of a clock file, oldest first and with rising ticks, into out (LAYOUT_CLOCK_PAIRS
+ * entries); returns their number, 0 when the file is not a clock file. Any bytes may be passed. */
 size_t layout_clock_read(const struct layout_clock *file, struct layout_clock_pair *out);
 
 /* Checks a ring header read from a file of file_bytes against every rule above. NULL: valid; otherwise a

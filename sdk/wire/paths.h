@@ -21,10 +21,12 @@
 bool paths_env(const char *name, const char *fallback, char *out, size_t cap);
 
 /* Each writes a NUL-terminated path. given: the caller's own choice, NULL or "" for the default. false:
- * longer than cap, or no rule gives a folder (no HOME). runtime  given, $AILIVE_RUNTIME_DIR, /run/ailive if
- * writable, $XDG_RUNTIME_DIR/ailive, /dev/shm/ailive-<uid> spool    given, $AILIVE_SPOOL_DIR,
- * /var/spool/ailive if writable, $XDG_STATE_HOME/ailive/spool, $HOME/.local/state/ailive/spool state given,
- * $AILIVE_STATE_DIR, /var/lib/ailive if writable, $XDG_STATE_HOME/ailive/state,
+ * longer than cap, or no rule gives a folder (no HOME); out is "" then.
+ *   runtime  given, $AILIVE_RUNTIME_DIR, /run/ailive if writable, $XDG_RUNTIME_DIR/ailive,
+ *            /dev/shm/ailive-<uid>
+ *   spool    given, $AILIVE_SPOOL_DIR, /var/spool/ailive if writable, $XDG_STATE_HOME/ailive/spool,
+ *            $HOME/.local/state/ailive/spool
+ *   state    given, $AILIVE_STATE_DIR, /var/lib/ailive if writable, $XDG_STATE_HOME/ailive/state,
  *            $HOME/.local/state/ailive/state */
 bool paths_runtime(const char *given, char *out, size_t cap);
 bool paths_spool(const char *given, char *out, size_t cap);

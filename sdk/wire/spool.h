@@ -10,9 +10,12 @@
  *              (without latency_ms and latency_ns when there is none)
  *   action    {"v":1,...,"event":"action","action":"fill","sid":..,"seq":..,"ts_ns":..}
  *   stage     {"v":1,...,"event":"stage","stage":"risk_check","latency_ns":..,"sid":..,"seq":..,"ts_ns":..}
- *   invalid   {"v":1,"event":"invalid","sid":..,"seq":..,"ts_ns":..}   a record with a handle nobody
- * registered drop      {"v":1,"event":"drop","reason":"spool_full","count":9,"sid":..,"seq":..}  seq .. seq +
- * count - 1 door      {"v":1,"event":"door","ring_full":3,"no_ring":0,"sid":..}   cumulative door-drop words
+ *   invalid   {"v":1,"event":"invalid","sid":..,"seq":..,"ts_ns":..}
+ *              a record with a handle nobody registered
+ *   drop      {"v":1,"event":"drop","reason":"spool_full","count":9,"sid":..,"seq":..}
+ *              numbers seq to seq + count - 1
+ *   door      {"v":1,"event":"door","ring_full":3,"no_ring":0,"sid":..}
+ *              cumulative door-drop words
  * A decision line is a valid line of the contract too. Lines end with \n; a line is whole or truncated away.
  */
 #ifndef AILIVE_WIRE_SPOOL_H
@@ -39,7 +42,8 @@ struct spool_record {
 };
 
 /* Each formats one line with its newline into out (SPOOL_LINE_MAX_BYTES) and returns its length. Texts are
- * escaped as JSON; bytes that are not UTF-8 become U+FFFD. */
+ * escaped as JSON, cut at 96 bytes; bytes that are not UTF-8 become U+FFFD. A record whose kind, decision or
+ * action has no text becomes an invalid line. */
 size_t spool_format_record(const struct spool_record *record, char *out);
 size_t spool_format_invalid(const struct event_producer *producer, uint32_t ring, uint64_t seq,
                             int64_t time_ns, char *out);
