@@ -48,6 +48,11 @@ static int64_t clock_read_ns(clockid_t clock)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+uint64_t ailive_raw_ns(void)
+{
+    return (uint64_t)clock_read_ns(CLOCK_MONOTONIC_RAW);
+}
+
 int64_t clock_monotonic_ns(void)
 {
     return clock_read_ns(CLOCK_MONOTONIC);
@@ -159,7 +164,7 @@ int64_t clock_track_utc(struct clock_track *track, uint64_t ticks)
     if ((ticks < track->low.ticks || ticks >= track->high.ticks) &&
         (n < 2 || !clock_track_piece(track, n, ticks)))
         return layout_clock_utc(track->pairs, n, ticks);
-    return track->low.utc_ns + (int64_t)((double)(ticks - track->low.ticks) * track->ns_per_tick);
+    return track->low.utc_ns + (int64_t)((double)(ticks - track->low.ticks) * track->ns_per_tick + 0.5);
 }
 
 /* ---- ailive_ticks(), ailive_elapsed_ns() ---- */

@@ -25,7 +25,6 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <time.h>
 #if defined(__x86_64__) || defined(__i386__)
 #include <x86intrin.h>
 #endif
@@ -213,7 +212,7 @@ struct ailive_stats {
     uint64_t ignored;       /* counted no-ops: disabled, closed, or (on NULL) process-wide */
     uint64_t shipped;       /* acknowledged by the sidecar over IPC */
     uint64_t spooled;       /* written to the spool */
-    uint64_t dropped_spool; /* dropped because the spool was full, unwritable, or the sidecar refused them */
+    uint64_t dropped_spool; /* dropped because the spool was at its limit, or the sidecar refused them */
     uint64_t pending;       /* in a ring, neither shipped nor spooled yet */
     uint64_t spool_bytes;   /* bytes in this producer's spool files now */
     uint64_t wakeups;       /* of the shipper thread */
@@ -221,8 +220,17 @@ struct ailive_stats {
     uint32_t connected;     /* 1 while the sidecar answers */
 };
 
+#if defined(__cplusplus) && defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow" /* C++ sees a function that hides the constructor of its struct */
+#endif
+
 /* Fills *out. instance NULL: the process-wide ignored count alone. Does not block. Errors: AILIVE_EINVAL. */
 AILIVE_API int ailive_stats(const struct ailive *instance, struct ailive_stats *out);
+
+#if defined(__cplusplus) && defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
 
 /* ---- the memory sink ------------------------------------------------------------------------------------
  */
@@ -290,6 +298,10 @@ extern AILIVE_API __thread struct ailive_writer *ailive_thread_writer
 AILIVE_API int ailive_record_slow(struct ailive *instance, int64_t utc_ns, int64_t latency_ns, uint64_t what,
                                   uint64_t scope);
 
+/* CLOCK_MONOTONIC_RAW in ns: the counter of AILIVE_CLOCK_GETTIME. In the library, because strict C11 does not
+ * declare clock_gettime(). */
+AILIVE_API uint64_t ailive_raw_ns(void);
+
 /* A reading of the counter that recording stamps with. Use ailive_elapsed_ns() for the difference of two. */
 static inline uint64_t ailive_ticks_of(uint64_t clock)
 {
@@ -303,12 +315,8 @@ static inline uint64_t ailive_ticks_of(uint64_t clock)
         return ticks;
     }
 #endif
-    {
-        struct timespec now;
-        (void)clock;
-        clock_gettime(CLOCK_MONOTONIC_RAW, &now);
-        return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-    }
+    (void)clock;
+    return ailive_raw_ns();
 }
 
 static inline int ailive_put(struct ailive *instance, int64_t utc_ns, int64_t latency_ns, uint64_t what,
