@@ -526,6 +526,9 @@ static void unit_count(struct ingest *ingest, const struct ingest_unit *unit, st
         unit_apply(ingest, unit, 0, unit->observation_count, result);
     for (size_t i = 0; i < ingest->portion_count; i++)
         unit_apply_portion(ingest, unit, &ingest->portions[i], result);
+    for (size_t i = 0; i < unit->loose_count; i++)
+        aggregate_apply(ingest->aggregate, &unit->loose[i]);
+    result->counted += unit->loose_count;
     unit_count_own(ingest, unit->road, result);
     for (unsigned i = 0; i < EVENT_DROP_DOORS; i++)
         result->dropped += ingest->door_fresh[i];

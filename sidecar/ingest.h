@@ -52,6 +52,8 @@ struct ingest_unit {
     const bool *invalid;           /* NULL, or one per observation: counts as dropped{reason="invalid"} */
     const struct ingest_run *runs; /* NULL on roads without sequence numbers: every observation counts */
     size_t run_count;
+    const struct observation *loose; /* counted besides, without a sequence number (bad lines of a spool) */
+    size_t loose_count;
     const struct ingest_door *doors;
     size_t door_count;
     const struct change_list *positions; /* NULL, or 'f' keys written in the same transaction */
