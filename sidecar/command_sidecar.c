@@ -1,0 +1,432 @@
+/* command_sidecar.c - `ailive sidecar`: starts every part in the order of their claims, waits, ends them in
+ * the order of the data.
+ *
+ * Place on the route: around it. The main thread: opens, then waits for signals and runs the timer; all other
+ * threads have every signal blocked. Owns all parts.
+ */
+#include "aggregate.h"
+#include "command.h"
+#include "config.h"
+#include "expose_text.h"
+#include "http.h"
+#include "ingest.h"
+#include "log.h"
+#include "self.h"
+#include "source_file.h"
+#include "source_nng.h"
+#include "source_ring.h"
+#include "state.h"
+
+#include <wire/paths.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TIMER_S     1 /* between two syncs of the state */
+#define REASONS_MAX 256u
+#define ERROR_BYTES 1024u
+
+static const char help[] =
+    "Usage: ailive sidecar [OPTIONS]\n"
+    "Collects events of producers (over nng IPC, from their spools, from the rings of dead ones)\n"
+    "and of JSONL files, and serves them as metrics. Watch-only: GET and HEAD alone are answered.\n"
+    "\n"
+    "  --listen ADDR:PORT  where /metrics is served; default 127.0.0.1 and\n"
+    "                      $PEAK_TRADE_AI_EXPORTER_PORT, else 127.0.0.1:9110\n"
+    "  --ipc URL           ipc:///path of the producers' socket; default $AILIVE_IPC_URL, else\n"
+    "                      sidecar.sock in the runtime folder\n"
+    "  --jsonl FILE        an event file to follow, any number of times; need not exist yet;\n"
+    "                      default $PEAK_TRADE_AI_EVENTS_JSONL\n"
+    "  --from start|end    where files without a committed position begin; default start\n"
+    "  --state DIR         what survives a restart; default $AILIVE_STATE_DIR, /var/lib/ailive,\n"
+    "                      else $XDG_STATE_HOME/ailive/state, else ~/.local/state/ailive/state\n"
+    "  --runtime DIR       producers' folders; default $AILIVE_RUNTIME_DIR, /run/ailive, else\n"
+    "                      $XDG_RUNTIME_DIR/ailive, else /dev/shm/ailive-UID\n"
+    "  --spool DIR         producers' spool files; default $AILIVE_SPOOL_DIR, /var/spool/ailive,\n"
+    "                      else $XDG_STATE_HOME/ailive/spool, else ~/.local/state/ailive/spool\n"
+    "  --component C       component of events that name none, and of the heartbeat; default\n"
+    "                      $PEAK_TRADE_AI_COMPONENT, else execution_watch\n"
+    "  --run-id R          likewise; default $PEAK_TRADE_AI_RUN_ID, else na\n"
+    "  --reason NAME       a registered reason that keeps its name besides the eight; any number\n"
+    "  --help, --version\n"
+    "\n"
+    "SIGTERM, SIGINT: takes in what has arrived, commits, ends with 0.\n"
+    "Exit status: 0 fine, 1 failed, 2 wrong usage.\n";
+
+enum {
+    OPTION_LISTEN = 256,
+    OPTION_IPC,
+    OPTION_JSONL,
+    OPTION_FROM,
+    OPTION_STATE,
+    OPTION_RUNTIME,
+    OPTION_SPOOL,
+    OPTION_COMPONENT,
+    OPTION_RUN_ID,
+    OPTION_REASON
+};
+
+static const struct option options[] = {{"listen", required_argument, 0, OPTION_LISTEN},
+                                        {"ipc", required_argument, 0, OPTION_IPC},
+                                        {"jsonl", required_argument, 0, OPTION_JSONL},
+                                        {"from", required_argument, 0, OPTION_FROM},
+                                        {"state", required_argument, 0, OPTION_STATE},
+                                        {"runtime", required_argument, 0, OPTION_RUNTIME},
+                                        {"spool", required_argument, 0, OPTION_SPOOL},
+                                        {"component", required_argument, 0, OPTION_COMPONENT},
+                                        {"run-id", required_argument, 0, OPTION_RUN_ID},
+                                        {"reason", required_argument, 0, OPTION_REASON},
+                                        COMMAND_COMMON_OPTIONS,
+                                        {0, 0, 0, 0}};
+
+struct settings {
+    const char *given_listen, *given_ipc, *given_state, *given_runtime, *given_spool;
+    const char *given_component, *given_run_id;
+    bool from_end;
+    struct config_listen listen;
+    char ipc[PATHS_MAX_BYTES], state[PATHS_MAX_BYTES], runtime[PATHS_MAX_BYTES], spool[PATHS_MAX_BYTES];
+    char component[256], run_id[256];
+    char default_jsonl[PATHS_MAX_BYTES];
+    const char *jsonl[SOURCE_FILE_PATHS_MAX];
+    size_t jsonl_count;
+    const char *reasons[REASONS_MAX];
+    size_t reason_count;
+};
+
+/* Everything that runs, in the order in which it is opened. */
+struct sidecar {
+    int http_fd;
+    uint16_t port;
+    struct aggregate *aggregate;
+    struct state *state;
+    struct ingest *ingest;
+    struct source_file *files;
+    struct source_ring *rings;
+    struct source_nng *nng;
+    struct http *http;
+    struct self self;
+};
+
+/* ---- settings ---- */
+
+static int take_jsonl(struct settings *settings, const char *path)
+{
+    if (settings->jsonl_count == SOURCE_FILE_PATHS_MAX)
+        return command_usage("sidecar", "more than %u files with --jsonl", SOURCE_FILE_PATHS_MAX);
+    settings->jsonl[settings->jsonl_count++] = path;
+    return COMMAND_OK;
+}
+
+static int take_reason(struct settings *settings, const char *name)
+{
+    if (settings->reason_count == REASONS_MAX)
+        return command_usage("sidecar", "more than %u names with --reason", REASONS_MAX);
+    settings->reasons[settings->reason_count++] = name;
+    return COMMAND_OK;
+}
+
+static int take_from(struct settings *settings, const char *text)
+{
+    settings->from_end = strcmp(text, "end") == 0;
+    if (!settings->from_end && strcmp(text, "start") != 0)
+        return command_usage("sidecar", "--from is '%.80s': give start or end", text);
+    return COMMAND_OK;
+}
+
+static int take_option(struct settings *settings, int option, const char *value)
+{
+    switch (option) {
+    case OPTION_LISTEN:
+        settings->given_listen = value;
+        return COMMAND_OK;
+    case OPTION_IPC:
+        settings->given_ipc = value;
+        return COMMAND_OK;
+    case OPTION_JSONL:
+        return take_jsonl(settings, value);
+    case OPTION_FROM:
+        return take_from(settings, value);
+    case OPTION_STATE:
+        settings->given_state = value;
+        return COMMAND_OK;
+    case OPTION_RUNTIME:
+        settings->given_runtime = value;
+        return COMMAND_OK;
+    case OPTION_SPOOL:
+        settings->given_spool = value;
+        return COMMAND_OK;
+    case OPTION_COMPONENT:
+        settings->given_component = value;
+        return COMMAND_OK;
+    case OPTION_RUN_ID:
+        settings->given_run_id = value;
+        return COMMAND_OK;
+    default:
+        return take_reason(settings, value);
+    }
+}
+
+/* Where nothing was given: the environment, then the defaults. */
+static int settings_complete(struct settings *settings)
+{
+    char error[ERROR_BYTES], path[PATHS_SOCKET_BYTES];
+    const char *wrong;
+
+    if (!config_listen(settings->given_listen, &settings->listen, error, sizeof(error)) ||
+        !config_component(settings->given_component, settings->component, error, sizeof(error)) ||
+        !config_run_id(settings->given_run_id, settings->run_id, error, sizeof(error)))
+        return command_usage("sidecar", "%s", error);
+    if (!paths_runtime(settings->given_runtime, settings->runtime, sizeof(settings->runtime)) ||
+        !paths_spool(settings->given_spool, settings->spool, sizeof(settings->spool)) ||
+        !paths_state(settings->given_state, settings->state, sizeof(settings->state)))
+        return command_usage("sidecar",
+                             "no folder for runtime, spool or state (no HOME?): name them with --runtime, "
+                             "--spool and --state");
+    if (!paths_ipc_url(settings->given_ipc, settings->runtime, settings->ipc, sizeof(settings->ipc)))
+        return command_usage("sidecar", "the socket's URL is too long: name another with --ipc");
+    wrong = paths_socket(settings->ipc, path);
+    if (wrong != NULL)
+        return command_usage("sidecar", "--ipc %.120s: %s", settings->ipc, wrong);
+    if (!paths_env("PEAK_TRADE_AI_EVENTS_JSONL", NULL, settings->default_jsonl,
+                   sizeof(settings->default_jsonl)))
+        return command_usage("sidecar", "$PEAK_TRADE_AI_EVENTS_JSONL is too long");
+    if (settings->jsonl_count == 0 && settings->default_jsonl[0] != '\0')
+        settings->jsonl[settings->jsonl_count++] = settings->default_jsonl;
+    return COMMAND_OK;
+}
+
+/* 0: go on. 1: end with *status. */
+static int settings_read(struct settings *settings, int argc, char **argv, int *status)
+{
+    int option;
+
+    *status = COMMAND_OK;
+    while ((option = command_next_option(argc, argv, options, help, status)) >= 0)
+        if ((*status = take_option(settings, option, optarg)) != COMMAND_OK)
+            return 1;
+    if (option == -2)
+        return 1;
+    if (optind < argc) {
+        *status = command_usage("sidecar", "'%.80s' is no option", argv[optind]);
+        return 1;
+    }
+    *status = settings_complete(settings);
+    return *status != COMMAND_OK;
+}
+
+/* ---- what http shows ---- */
+
+static bool contents_metrics(void *context, struct buffer *out)
+{
+    const struct sidecar *sidecar = context;
+    struct snapshot snapshot;
+    bool fine;
+
+    if (aggregate_snapshot(sidecar->aggregate, &snapshot) != 0)
+        return false;
+    fine = expose_text(&snapshot, out);
+    snapshot_free(&snapshot);
+    return fine && self_expose(&sidecar->self, out);
+}
+
+static bool contents_ready(void *context, struct buffer *out)
+{
+    const struct sidecar *sidecar = context;
+    struct ingest_health health;
+
+    ingest_health(sidecar->ingest, &health);
+    if (health.committing)
+        buffer_add_text(out, "ready\n");
+    else
+        buffer_printf(out, "not committing: %s\n", health.error);
+    return health.committing;
+}
+
+/* ---- opening ---- */
+
+static bool producer_connected(void *context, const struct event_producer *producer)
+{
+    const struct sidecar *sidecar = context;
+    struct source_nng *nng = __atomic_load_n(&sidecar->nng, __ATOMIC_ACQUIRE); /* pairs with open_nng() */
+
+    return nng == NULL || source_nng_connected(nng, producer);
+}
+
+static int open_core(struct sidecar *sidecar, const struct settings *settings, char *error)
+{
+    struct aggregate_options aggregate = {.component = settings->component,
+                                          .run_id = settings->run_id,
+                                          .reasons = settings->reasons,
+                                          .reason_count = settings->reason_count};
+
+    sidecar->aggregate = aggregate_new(&aggregate);
+    if (sidecar->aggregate == NULL) {
+        snprintf(error, ERROR_BYTES, "out of memory");
+        return -1;
+    }
+    if (state_open(settings->state, &sidecar->state, error, ERROR_BYTES) != 0)
+        return -1;
+    return ingest_open(sidecar->aggregate, sidecar->state, &sidecar->ingest, error, ERROR_BYTES);
+}
+
+static int open_files(struct sidecar *sidecar, const struct settings *settings, char *error)
+{
+    struct source_file_options files = {.paths = settings->jsonl,
+                                        .path_count = settings->jsonl_count,
+                                        .from_end = settings->from_end,
+                                        .spool = settings->spool,
+                                        .runtime = settings->runtime,
+                                        .contract = {settings->component, settings->run_id}};
+    int made = paths_make(settings->spool);
+
+    if (made != 0)
+        log_warning("spool folder %s: %s; looked at again when it is there", settings->spool, strerror(made));
+    return source_file_open(&files, sidecar->ingest, &sidecar->files, error, ERROR_BYTES);
+}
+
+static int open_rings(struct sidecar *sidecar, const struct settings *settings, char *error)
+{
+    struct source_ring_options rings = {.runtime = settings->runtime,
+                                        .spools = source_file_spools(sidecar->files),
+                                        .connected = producer_connected,
+                                        .context = sidecar};
+
+    return source_ring_open(&rings, sidecar->ingest, &sidecar->rings, error, ERROR_BYTES);
+}
+
+static int open_nng(struct sidecar *sidecar, const struct settings *settings, char *error)
+{
+    struct source_nng_options nng = {.url = settings->ipc};
+    struct source_nng *opened;
+
+    if (source_nng_open(&nng, sidecar->ingest, &opened, error, ERROR_BYTES) != 0)
+        return -1;
+    /* Pairs with producer_connected(): the salvage thread, which already runs, must see a whole source. */
+    __atomic_store_n(&sidecar->nng, opened, __ATOMIC_RELEASE);
+    return 0;
+}
+
+static int open_http(struct sidecar *sidecar, char *error)
+{
+    struct http_contents contents = {sidecar, contents_metrics, contents_ready};
+    int fd = sidecar->http_fd;
+
+    sidecar->self = (struct self){sidecar->ingest, sidecar->nng, sidecar->files, sidecar->rings};
+    sidecar->http_fd = -1;
+    return http_open(fd, &contents, &sidecar->http, error, ERROR_BYTES);
+}
+
+static void announce(const struct sidecar *sidecar, const struct settings *settings)
+{
+    bool v6 = strchr(settings->listen.address, ':') != NULL;
+
+    log_info("listening on http://%s%s%s:%u/metrics", v6 ? "[" : "", settings->listen.address, v6 ? "]" : "",
+             sidecar->port);
+    log_info("listening on %s", settings->ipc);
+    for (size_t i = 0; i < settings->jsonl_count; i++)
+        log_info("following %s", settings->jsonl[i]);
+    log_info("ready");
+}
+
+/* The port first: when it is busy, nothing else has been touched. Whatever can refuse comes before the socket
+ * that producers see. */
+static int sidecar_open(struct sidecar *sidecar, const struct settings *settings, char *error)
+{
+    if (http_listen(&settings->listen, &sidecar->http_fd, &sidecar->port, error, ERROR_BYTES) != 0 ||
+        open_core(sidecar, settings, error) != 0 || open_files(sidecar, settings, error) != 0 ||
+        open_rings(sidecar, settings, error) != 0 || open_nng(sidecar, settings, error) != 0 ||
+        open_http(sidecar, error) != 0)
+        return -1;
+    return 0;
+}
+
+/* ---- running and closing ---- */
+
+/* In the order of the data: no new batches, the last look at dead producers, the files to their end. /metrics
+ * is served until everything is in. */
+static void sidecar_close(struct sidecar *sidecar)
+{
+    struct source_nng *nng = sidecar->nng;
+
+    http_close(sidecar->http);
+    /* The ring source asks nng who is connected: it goes first; it looks once more while it closes. */
+    source_ring_close(sidecar->rings);
+    source_nng_close(nng);
+    source_file_close(sidecar->files);
+    ingest_close(sidecar->ingest);
+    state_close(sidecar->state);
+    aggregate_free(sidecar->aggregate);
+    if (sidecar->http_fd >= 0)
+        close(sidecar->http_fd);
+}
+
+static void wait_for_end(struct sidecar *sidecar, const sigset_t *signals)
+{
+    const struct timespec interval = {.tv_sec = TIMER_S};
+
+    for (;;) {
+        int number = sigtimedwait(signals, NULL, &interval);
+
+        if (number == SIGTERM || number == SIGINT)
+            return;
+        if (number < 0) { /* the timer, or EINTR */
+            ingest_maintain(sidecar->ingest);
+            http_reap(sidecar->http);
+        }
+    }
+}
+
+/* Before any thread is started: all of them inherit it. SIGPIPE: a peer that has gone is an error of a write.
+ */
+static void signals_block(sigset_t *waited)
+{
+    sigset_t blocked;
+
+    sigemptyset(waited);
+    sigaddset(waited, SIGTERM);
+    sigaddset(waited, SIGINT);
+    sigaddset(waited, SIGHUP);
+    blocked = *waited;
+    sigaddset(&blocked, SIGPIPE);
+    sigaddset(&blocked, SIGUSR1);
+    sigaddset(&blocked, SIGUSR2);
+    pthread_sigmask(SIG_BLOCK, &blocked, NULL);
+}
+
+static int sidecar_run(const struct settings *settings)
+{
+    struct sidecar sidecar = {.http_fd = -1};
+    char error[ERROR_BYTES] = "";
+    int status = COMMAND_OK;
+    sigset_t signals;
+
+    signals_block(&signals);
+    if (sidecar_open(&sidecar, settings, error) == 0) {
+        announce(&sidecar, settings);
+        wait_for_end(&sidecar, &signals);
+    } else {
+        log_error("%s", error);
+        status = COMMAND_FAILED;
+    }
+    sidecar_close(&sidecar);
+    return status;
+}
+
+int command_sidecar(int argc, char **argv)
+{
+    struct settings *settings = calloc(1, sizeof(*settings));
+    int status;
+
+    if (settings == NULL) {
+        log_error("out of memory");
+        return COMMAND_FAILED;
+    }
+    if (settings_read(settings, argc, argv, &status) == 0)
+        status = sidecar_run(settings);
+    free(settings);
+    return status;
+}

@@ -1,0 +1,37 @@
+/* salvage.h - what a dead producer left in its folder.
+ *
+ * Place on the route: dead producer's rings -> [salvage] -> ingest (ROAD_SALVAGE). The salvage thread. Reads
+ * with pread, never mmap: a truncation would be a SIGBUS. Every field is treated as hostile.
+ */
+#ifndef AILIVE_SIDECAR_SALVAGE_H
+#define AILIVE_SIDECAR_SALVAGE_H
+
+#include "ingest.h"
+#include "rows.h"
+
+struct salvage; /* storage for reading one folder after the other */
+
+struct salvage *salvage_new(struct ingest *ingest);
+void salvage_free(struct salvage *salvage);
+
+enum salvage_status {
+    SALVAGE_DONE = 0,     /* everything is committed, and nothing below the tails is missing */
+    SALVAGE_GAPS = 1,     /* the same, but numbers below a tail are missing: the spool may hold them */
+    SALVAGE_LATER = -1,   /* not committed now: try again */
+    SALVAGE_FOREIGN = -2, /* something in it cannot be read: leave it alone (why says what) */
+};
+
+/* Takes in the folder's records, range drops and door words. folder_fd: the caller holds the folder's lock.
+ * why is written on SALVAGE_FOREIGN. */
+enum salvage_status salvage_take(struct salvage *salvage, int folder_fd,
+                                 const struct event_producer *producer, char *why, size_t why_cap);
+
+/* Counts what is missing below the tails of the folder's rings as lost. */
+enum salvage_status salvage_give_up(struct salvage *salvage, int folder_fd,
+                                    const struct event_producer *producer);
+
+/* Removes the folder's files, rings first (while one is there its names and clock are too), and the folder.
+ * 0 or errno. */
+int salvage_remove(int runtime_fd, const char *name, int folder_fd);
+
+#endif

@@ -1,0 +1,107 @@
+/* self.c - the sidecar's own gauges and counters.
+ *
+ * Place on the route: beside the aggregate's families -> http. Owns nothing.
+ */
+#include "self.h"
+
+#include "expose_text.h"
+#include "spool_reader.h"
+
+#include <string.h>
+
+/* One family with one series without labels. */
+static bool single(struct buffer *out, const char *name, enum family_type type, const char *help,
+                   double value)
+{
+    return expose_text_head(out, name, type, help) && expose_text_value(out, name, "", value);
+}
+
+static bool labelled(struct buffer *out, const char *name, const char *label, const char *value,
+                     double number)
+{
+    struct buffer labels;
+    bool fine;
+
+    buffer_init(&labels);
+    fine = buffer_printf(&labels, "%s=\"", label) &&
+           expose_text_escape(&labels, (struct text){value, strlen(value)}) &&
+           buffer_add(&labels, "\"", 2) && /* with its NUL */
+           expose_text_value(out, name, labels.bytes, number);
+    buffer_fini(&labels);
+    return fine;
+}
+
+static bool expose_state(const struct ingest_health *health, struct buffer *out)
+{
+    return single(out, "ailive_ready", FAMILY_GAUGE, "1 while what arrives is counted and committed.",
+                  health->committing ? 1 : 0) &&
+           single(out, "ailive_state_commits_total", FAMILY_COUNTER,
+                  "Transactions committed since the sidecar started.", (double)health->commits) &&
+           single(out, "ailive_state_errors_total", FAMILY_COUNTER,
+                  "Commits, syncs and recoveries of the state that failed since the sidecar started.",
+                  (double)health->commit_errors) &&
+           single(out, "ailive_state_commit_seconds", FAMILY_GAUGE, "How long the last commit took.",
+                  (double)health->last_commit_ns / 1e9) &&
+           single(out, "ailive_state_bytes", FAMILY_GAUGE, "Size of the state's data file.",
+                  (double)health->state_bytes);
+}
+
+static bool expose_nng(struct source_nng *nng, struct buffer *out)
+{
+    static const char name[] = "ailive_ipc_errors_total";
+    struct source_nng_counters counters;
+
+    source_nng_counters(nng, &counters);
+    if (!single(out, "ailive_producers_connected", FAMILY_GAUGE,
+                "Connected producers that have sent a batch.", counters.producers) ||
+        !expose_text_head(out, name, FAMILY_COUNTER,
+                          "Input on the IPC socket that was not taken, since the sidecar started."))
+        return false;
+    for (unsigned i = 0; i < IPC_ERRORS; i++)
+        if (!labelled(out, name, "reason", source_nng_error_name(i), (double)counters.errors[i]))
+            return false;
+    return true;
+}
+
+struct lag {
+    struct buffer *out;
+    bool fine;
+};
+
+static const char lag_name[] = "ailive_source_lag_bytes";
+
+static void lag_each(void *context, const char *path, uint64_t bytes)
+{
+    struct lag *lag = context;
+
+    lag->fine = lag->fine && labelled(lag->out, lag_name, "path", path, (double)bytes);
+}
+
+static bool expose_files(struct source_file *files, struct buffer *out)
+{
+    struct lag lag = {out, true};
+    const char *spool = spool_reader_folder(source_file_spools(files), 0);
+
+    if (!expose_text_head(out, lag_name, FAMILY_GAUGE,
+                          "Bytes of a followed file (or of all spool files) that are not committed yet."))
+        return false;
+    source_file_lag(files, lag_each, &lag);
+    if (spool != NULL)
+        lag_each(&lag, spool, spool_reader_lag_bytes(source_file_spools(files)));
+    return lag.fine;
+}
+
+bool self_expose(const struct self *self, struct buffer *out)
+{
+    struct ingest_health health;
+
+    ingest_health(self->ingest, &health);
+    return expose_text_head(out, "ailive_build_info", FAMILY_GAUGE, "Always 1; which version this is.") &&
+           labelled(out, "ailive_build_info", "version", AILIVE_VERSION_STRING, 1) &&
+           expose_state(&health, out) && (self->nng == NULL || expose_nng(self->nng, out)) &&
+           (self->files == NULL || expose_files(self->files, out)) &&
+           (self->rings == NULL ||
+            single(out, "ailive_salvaged_folders_total", FAMILY_COUNTER,
+                   "Dead producers' folders taken in and removed since the sidecar started.",
+                   (double)source_ring_salvaged_total(self->rings)));
+}

@@ -1,0 +1,458 @@
+/* source_ring.c - salvage: producers that died without saying so.
+ *
+ * Place on the route: runtime folder -> [ring source] -> salvage -> ingest. Owns the runtime folder's sidecar
+ * lock, its thread, and what is known of each producer's folder. Never decides by pid; never deletes what it
+ * cannot read.
+ *
+ * A dead producer's folder stays, locked by us, until its gaps below the tail are either filled from its
+ * spool or given up, so that it is read once.
+ */
+#include "source_ring.h"
+
+#include "folder_lock.h"
+#include "log.h"
+#include "owner.h"
+#include "salvage.h"
+
+#include <wire/paths.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOCK_NAME ".sidecar.lock"
+
+enum producer_state {
+    PRODUCER_ALIVE,
+    PRODUCER_WAITING, /* dead and read; its gaps wait for its spool */
+    PRODUCER_FOREIGN, /* cannot be read: reported, left alone */
+    PRODUCER_GONE     /* its folder is gone; to be forgotten */
+};
+
+struct known_producer {
+    struct event_producer producer;
+    enum producer_state state;
+    bool present; /* seen by the look under way */
+    bool spool_told;
+    int folder_fd, lock_fd; /* PRODUCER_WAITING */
+    uint64_t since;         /* spool reader's number when it began to wait */
+    int64_t gone_ms;
+};
+
+struct source_ring {
+    struct ingest *ingest;
+    struct salvage *salvage;
+    struct spool_reader *spools;
+    bool (*connected)(void *context, const struct event_producer *producer);
+    void *context;
+    char *runtime;
+    int runtime_fd, lock_fd, stop_fd;
+    pthread_t thread;
+    bool running;
+    struct known_producer *known;
+    size_t known_count;
+    struct log_condition crowded, unreadable;
+    _Atomic uint64_t salvaged_total; /* for the scrape; a count alone, so relaxed order suffices */
+};
+
+static int64_t monotonic_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- what is known of producers ---- */
+
+static struct known_producer *known_get(struct source_ring *source, const struct event_producer *producer)
+{
+    struct known_producer *known;
+
+    for (size_t i = 0; i < source->known_count; i++)
+        if (memcmp(&source->known[i].producer, producer, sizeof(*producer)) == 0)
+            return &source->known[i];
+    if (source->known_count == SOURCE_RING_FOLDERS_MAX) {
+        log_raise(&source->crowded, LOG_LEVEL_WARNING,
+                  "%s holds more than %u producers' folders; the rest wait", source->runtime,
+                  SOURCE_RING_FOLDERS_MAX);
+        return NULL;
+    }
+    known = &source->known[source->known_count++];
+    *known = (struct known_producer){.producer = *producer, .folder_fd = -1, .lock_fd = -1};
+    return known;
+}
+
+static void known_release(struct known_producer *known)
+{
+    if (known->folder_fd >= 0)
+        close(known->folder_fd);
+    if (known->lock_fd >= 0)
+        close(known->lock_fd); /* and with it the lock */
+    known->folder_fd = known->lock_fd = -1;
+}
+
+static void known_drop(struct source_ring *source, struct known_producer *known)
+{
+    known_release(known);
+    *known = source->known[--source->known_count];
+}
+
+/* ---- a producer's folder ---- */
+
+/* The spool folder that a producer's lock file names: it may be another than ours. */
+static void spool_tell(struct source_ring *source, struct known_producer *known, int folder_fd)
+{
+    char text[LAYOUT_LOCK_MAX_BYTES + 1], *line, *rest = text;
+    int fd = openat(folder_fd, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    ssize_t n = fd < 0 ? 0 : read(fd, text, LAYOUT_LOCK_MAX_BYTES);
+
+    if (fd >= 0)
+        close(fd);
+    if (n <= 0)
+        return;
+    known->spool_told = true;
+    text[n] = '\0';
+    while ((line = strsep(&rest, "\n")) != NULL)
+        if (strncmp(line, "spool=/", 7) == 0 && source->spools != NULL)
+            spool_reader_add(source->spools, line + 6);
+}
+
+/* Takes the folder's lock. -1: its owner lives, another salvager has it, or it is not ours to open. */
+static int lock_take(int folder_fd)
+{
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int fd = openat(folder_fd, "lock", O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+    if (fd >= 0 && fcntl(fd, F_OFD_SETLK, &whole) != 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+    return a->st_ino == b->st_ino && a->st_dev == b->st_dev;
+}
+
+/* Whether, now that the lock is ours, folder and lock are still the ones at their names: another salvager may
+ * have removed them while we waited. */
+static bool still_there(const struct source_ring *source, const char *name, int folder_fd, int lock_fd)
+{
+    struct stat folder, folder_now, lock, lock_now;
+
+    return fstat(folder_fd, &folder) == 0 && fstat(lock_fd, &lock) == 0 &&
+           fstatat(source->runtime_fd, name, &folder_now, AT_SYMLINK_NOFOLLOW) == 0 &&
+           fstatat(folder_fd, "lock", &lock_now, AT_SYMLINK_NOFOLLOW) == 0 &&
+           same_file(&folder, &folder_now) && same_file(&lock, &lock_now);
+}
+
+static void folder_finish(struct source_ring *source, struct known_producer *known, const char *name)
+{
+    int error = salvage_remove(source->runtime_fd, name, known->folder_fd);
+
+    known_release(known);
+    if (error != 0) {
+        log_warning("%s/%s: salvaged, but it cannot be removed: %s", source->runtime, name, strerror(error));
+        known->state = PRODUCER_FOREIGN;
+        return;
+    }
+    atomic_fetch_add_explicit(&source->salvaged_total, 1, memory_order_relaxed);
+    known->state = PRODUCER_GONE;
+    known->gone_ms = monotonic_ms();
+    log_info("salvaged what producer %s left behind", name);
+}
+
+static void folder_salvage(struct source_ring *source, struct known_producer *known, const char *name,
+                           int folder_fd, int lock_fd)
+{
+    char why[160] = "";
+    enum salvage_status status = salvage_take(source->salvage, folder_fd, &known->producer, why, sizeof(why));
+
+    known->folder_fd = folder_fd;
+    known->lock_fd = lock_fd;
+    switch (status) {
+    case SALVAGE_DONE:
+        folder_finish(source, known, name);
+        break;
+    case SALVAGE_GAPS:
+        known->state = PRODUCER_WAITING;
+        known->since = source->spools != NULL ? spool_reader_now(source->spools) : 0;
+        break;
+    case SALVAGE_LATER:
+        known_release(known);
+        break;
+    case SALVAGE_FOREIGN:
+        log_error(
+            "%s/%s cannot be salvaged: %s; it is left there: use the version of ailive that wrote it, or "
+            "remove it",
+            source->runtime, name, why);
+        known_release(known);
+        known->state = PRODUCER_FOREIGN;
+        break;
+    }
+}
+
+/* Its spool, read to the end since we began to wait, has filled what it could. */
+static void folder_wait(struct source_ring *source, struct known_producer *known, const char *name)
+{
+    if (source->spools != NULL && !spool_reader_settled(source->spools, &known->producer, known->since))
+        return;
+    if (salvage_give_up(source->salvage, known->folder_fd, &known->producer) == SALVAGE_DONE)
+        folder_finish(source, known, name);
+}
+
+static void folder_look(struct source_ring *source, const char *name, const struct event_producer *producer)
+{
+    struct known_producer *known = known_get(source, producer);
+    int folder_fd, lock_fd;
+
+    if (known == NULL)
+        return;
+    known->present = true;
+    if (known->state == PRODUCER_WAITING)
+        folder_wait(source, known, name);
+    if (known->state != PRODUCER_ALIVE)
+        return;
+    folder_fd = openat(source->runtime_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (folder_fd < 0)
+        return;
+    if (!known->spool_told)
+        spool_tell(source, known, folder_fd);
+    lock_fd = lock_take(folder_fd);
+    if (lock_fd >= 0 && still_there(source, name, folder_fd, lock_fd)) {
+        folder_salvage(source, known, name, folder_fd, lock_fd);
+        return;
+    }
+    if (lock_fd >= 0)
+        close(lock_fd);
+    close(folder_fd);
+}
+
+/* ".<producer>.new": its maker died before the folder had its name, so that nothing was recorded in it. */
+static void leftover_look(struct source_ring *source, const char *name)
+{
+    int folder_fd = openat(source->runtime_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    struct timespec now;
+    struct stat status;
+    int lock_fd;
+
+    if (folder_fd < 0)
+        return;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (fstat(folder_fd, &status) == 0 && (now.tv_sec - status.st_mtim.tv_sec) * 1000 >= SOURCE_RING_NEW_MS) {
+        lock_fd = lock_take(folder_fd);
+        if (lock_fd >= 0 || faccessat(folder_fd, "lock", F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+            salvage_remove(source->runtime_fd, name, folder_fd);
+        if (lock_fd >= 0)
+            close(lock_fd);
+    }
+    close(folder_fd);
+}
+
+static bool leftover_name(const char *name)
+{
+    struct event_producer producer;
+
+    return name[0] == '.' && strlen(name) == EVENT_PRODUCER_HEX + 5 &&
+           event_producer_parse(name + 1, EVENT_PRODUCER_HEX, &producer) &&
+           strcmp(name + 1 + EVENT_PRODUCER_HEX, ".new") == 0;
+}
+
+/* ---- forgetting ---- */
+
+/* Only a producer whose folder we saw and saw vanish: one of another runtime folder never has one here. */
+static void known_forget(struct source_ring *source, struct known_producer *known, int64_t now_ms)
+{
+    const struct event_producer *producer = &known->producer;
+
+    if (now_ms - known->gone_ms < SOURCE_RING_FORGET_MS ||
+        (source->spools != NULL && spool_reader_has(source->spools, producer)) ||
+        (source->connected != NULL && source->connected(source->context, producer)))
+        return;
+    if (ingest_forget(source->ingest, producer) == INGEST_COMMITTED)
+        known_drop(source, known);
+}
+
+static void known_review(struct source_ring *source)
+{
+    int64_t now_ms = monotonic_ms();
+
+    for (size_t i = source->known_count; i-- > 0;) {
+        struct known_producer *known = &source->known[i];
+
+        if (!known->present && known->state != PRODUCER_GONE) {
+            known_release(known); /* closed by its owner, or removed by somebody else */
+            known->state = PRODUCER_GONE;
+            known->gone_ms = now_ms;
+        } else if (known->state == PRODUCER_GONE) {
+            known_forget(source, known, now_ms);
+        }
+    }
+}
+
+/* ---- a look ---- */
+
+static void source_look(struct source_ring *source)
+{
+    int fd = openat(source->runtime_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *listing = fd >= 0 ? fdopendir(fd) : NULL;
+    struct event_producer producer;
+    const struct dirent *entry;
+
+    if (listing == NULL) {
+        log_raise(&source->unreadable, LOG_LEVEL_ERROR, "runtime folder %s cannot be read: %s",
+                  source->runtime, strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    for (size_t i = 0; i < source->known_count; i++)
+        source->known[i].present = false;
+    while ((entry = readdir(listing)) != NULL) {
+        if (event_producer_parse(entry->d_name, strlen(entry->d_name), &producer))
+            folder_look(source, entry->d_name, &producer);
+        else if (leftover_name(entry->d_name))
+            leftover_look(source, entry->d_name);
+    }
+    closedir(listing);
+    known_review(source);
+}
+
+static void *source_run(void *argument)
+{
+    struct source_ring *source = argument;
+    struct pollfd stop = {.fd = source->stop_fd, .events = POLLIN};
+
+    do
+        source_look(source);
+    while (poll(&stop, 1, SOURCE_RING_LOOK_MS) <= 0);
+    source_look(source);
+    return NULL;
+}
+
+/* ---- opening and closing ---- */
+
+static int open_fail(char *error, size_t cap, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static int open_fail(char *error, size_t cap, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(error, cap, format, arguments);
+    va_end(arguments);
+    return -1;
+}
+
+static int source_claim(struct source_ring *source, char *error, size_t cap)
+{
+    char owner[32];
+    int made = paths_make(source->runtime);
+
+    if (made != 0)
+        return open_fail(error, cap, "runtime folder %s: %s; name another with --runtime", source->runtime,
+                         strerror(made));
+    source->runtime_fd = open(source->runtime, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (source->runtime_fd < 0)
+        return open_fail(error, cap, "runtime folder %s: %s; name another with --runtime", source->runtime,
+                         strerror(errno));
+    source->lock_fd = folder_lock_take(source->runtime_fd, LOCK_NAME, owner, sizeof(owner));
+    if (source->lock_fd >= 0)
+        return 0;
+    if (errno == EAGAIN)
+        return open_fail(error, cap,
+                         "runtime folder %s is in use by another sidecar (pid %s); end it, or name another "
+                         "folder with --runtime",
+                         source->runtime, owner);
+    return open_fail(error, cap, "runtime folder %s: cannot write in it: %s; name another with --runtime",
+                     source->runtime, strerror(errno));
+}
+
+static int source_make(struct source_ring *source, const struct source_ring_options *options,
+                       struct ingest *ingest, char *error, size_t cap)
+{
+    source->ingest = ingest;
+    source->spools = options->spools;
+    source->connected = options->connected;
+    source->context = options->context;
+    source->runtime = strdup(options->runtime);
+    source->known = calloc(SOURCE_RING_FOLDERS_MAX, sizeof(struct known_producer));
+    source->salvage = salvage_new(ingest);
+    source->stop_fd = eventfd(0, EFD_CLOEXEC);
+    if (source->runtime == NULL || source->known == NULL || source->salvage == NULL)
+        return open_fail(error, cap, "out of memory");
+    if (source->stop_fd < 0)
+        return open_fail(error, cap, "%s", strerror(errno));
+    return source_claim(source, error, cap);
+}
+
+static int source_start(struct source_ring *source, char *error, size_t cap)
+{
+    sigset_t all, before;
+    int rc;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    rc = pthread_create(&source->thread, NULL, source_run, source);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    source->running = rc == 0;
+    return rc == 0 ? 0 : open_fail(error, cap, "cannot start the salvage thread: %s", strerror(rc));
+}
+
+int source_ring_open(const struct source_ring_options *options, struct ingest *ingest,
+                     struct source_ring **out, char *error, size_t error_cap)
+{
+    struct source_ring *source = calloc(1, sizeof(*source));
+
+    *out = NULL;
+    if (source == NULL)
+        return open_fail(error, error_cap, "out of memory");
+    source->runtime_fd = source->lock_fd = source->stop_fd = -1;
+    if (source_make(source, options, ingest, error, error_cap) != 0 ||
+        source_start(source, error, error_cap) != 0) {
+        source_ring_close(source);
+        return -1;
+    }
+    *out = source;
+    return 0;
+}
+
+void source_ring_close(struct source_ring *source)
+{
+    if (source == NULL)
+        return;
+    if (source->running) {
+        eventfd_write(source->stop_fd, 1);
+        pthread_join(source->thread, NULL);
+    }
+    for (size_t i = 0; i < source->known_count; i++)
+        known_release(&source->known[i]);
+    if (source->stop_fd >= 0)
+        close(source->stop_fd);
+    if (source->lock_fd >= 0)
+        close(source->lock_fd);
+    if (source->runtime_fd >= 0)
+        close(source->runtime_fd);
+    salvage_free(source->salvage);
+    free(source->known);
+    free(source->runtime);
+    free(source);
+}
+
+uint64_t source_ring_salvaged_total(struct source_ring *source)
+{
+    return atomic_load_explicit(&source->salvaged_total, memory_order_relaxed);
+}

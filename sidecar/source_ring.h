@@ -1,0 +1,41 @@
+/* source_ring.h - salvage: producers that died without saying so.
+ *
+ * Place on the route: runtime folder -> [ring source] -> salvage -> ingest. One thread looks at the runtime
+ * folder every SOURCE_RING_LOOK_MS. A producer is dead when the lock of its folder can be taken, and only
+ * then.
+ *
+ * Also: tells the spool reader where producers spool, removes half-made folders, and lets ingest forget
+ * producers that are gone for good.
+ */
+#ifndef AILIVE_SIDECAR_SOURCE_RING_H
+#define AILIVE_SIDECAR_SOURCE_RING_H
+
+#include "ingest.h"
+#include "spool_reader.h"
+
+#define SOURCE_RING_LOOK_MS     1000
+#define SOURCE_RING_NEW_MS      10000  /* a half-made folder is left alone for so long */
+#define SOURCE_RING_FORGET_MS   600000 /* a producer must have been gone for so long */
+#define SOURCE_RING_FOLDERS_MAX 4096u  /* folders remembered between looks */
+
+struct source_ring;
+
+struct source_ring_options {
+    const char *runtime;         /* made (0700) when missing */
+    struct spool_reader *spools; /* may be NULL */
+    /* Whether a producer is connected now; may be NULL: never. */
+    bool (*connected)(void *context, const struct event_producer *producer);
+    void *context;
+};
+
+/* Takes `<runtime>/.sidecar.lock` and starts looking. -1 with a line in error: another sidecar (its pid), or
+ * the folder cannot be used. */
+int source_ring_open(const struct source_ring_options *options, struct ingest *ingest,
+                     struct source_ring **out, char *error, size_t error_cap);
+
+/* Looks once more and stops. NULL is harmless. */
+void source_ring_close(struct source_ring *source);
+
+uint64_t source_ring_salvaged_total(struct source_ring *source);
+
+#endif
