@@ -20,7 +20,7 @@
 /* Routes are a cache: beyond either limit all are forgotten and made anew as they are needed. */
 #define ROUTES_MAX       16384u
 #define ROUTES_MAX_BYTES (16u << 20)
-#define ROUTE_SLOTS      (2 * ROUTES_MAX) /* a power of two */
+#define ROUTE_SLOTS      256u /* at first */
 
 #define RUN_ID_MAX_BYTES 32u /* of the raw label */
 
@@ -36,7 +36,8 @@ struct route {
 struct aggregate {
     pthread_mutex_t mutex;
     struct series_store store;
-    struct route **routes; /* ROUTE_SLOTS, open addressing */
+    struct route **routes; /* open addressing, linear probing, at most half full */
+    size_t route_slots;    /* a power of two */
     size_t route_count, route_bytes;
     uint64_t generation; /* labels->route is valid while labels->generation is this */
     bool failed;         /* out of memory since the last reset: what is counted is not whole */
@@ -120,7 +121,8 @@ struct aggregate *aggregate_new(const struct aggregate_options *options)
         options = &defaults;
     pthread_mutex_init(&aggregate->mutex, NULL);
     aggregate->generation = new_generation();
-    aggregate->routes = calloc(ROUTE_SLOTS, sizeof(struct route *));
+    aggregate->route_slots = ROUTE_SLOTS;
+    aggregate->routes = calloc(aggregate->route_slots, sizeof(struct route *));
     if (aggregate->routes && copy_options(aggregate, options) &&
         series_store_init(&aggregate->store,
                           options->max_series ? options->max_series : AGGREGATE_MAX_SERIES_DEFAULT))
@@ -131,7 +133,7 @@ struct aggregate *aggregate_new(const struct aggregate_options *options)
 
 static void forget_routes(struct aggregate *aggregate)
 {
-    for (size_t i = 0; i < ROUTE_SLOTS; i++) {
+    for (size_t i = 0; i < aggregate->route_slots; i++) {
         free(aggregate->routes[i]);
         aggregate->routes[i] = NULL;
     }
@@ -203,22 +205,61 @@ static struct route *route_new(struct aggregate *aggregate, const struct labels 
     return route;
 }
 
+static void place_route(struct route **routes, size_t slots, struct route *route)
+{
+    size_t i = route->hash & (slots - 1);
+
+    while (routes[i])
+        i = (i + 1) & (slots - 1);
+    routes[i] = route;
+}
+
+/* Makes room for one more. false: out of memory. */
+static bool make_route_room(struct aggregate *aggregate)
+{
+    size_t slots = aggregate->route_slots * 2;
+    struct route **routes;
+
+    if (aggregate->route_count >= ROUTES_MAX || aggregate->route_bytes > ROUTES_MAX_BYTES)
+        forget_routes(aggregate);
+    if (2 * (aggregate->route_count + 1) <= aggregate->route_slots)
+        return true;
+    routes = calloc(slots, sizeof(struct route *));
+    if (!routes)
+        return false;
+    for (size_t i = 0; i < aggregate->route_slots; i++)
+        if (aggregate->routes[i])
+            place_route(routes, slots, aggregate->routes[i]);
+    free(aggregate->routes);
+    aggregate->routes = routes;
+    aggregate->route_slots = slots;
+    return true;
+}
+
+static struct route *add_route(struct aggregate *aggregate, const struct labels *labels, uint64_t hash)
+{
+    struct route *route = make_route_room(aggregate) ? route_new(aggregate, labels, hash) : NULL;
+
+    if (route)
+        place_route(aggregate->routes, aggregate->route_slots, route);
+    return route;
+}
+
 /* NULL: out of memory. */
 static struct route *find_route(struct aggregate *aggregate, struct labels *labels)
 {
     uint64_t hash = labels_hash(labels);
-    size_t i = hash & (ROUTE_SLOTS - 1);
+    size_t mask = aggregate->route_slots - 1, i = hash & mask;
+    struct route *route;
 
-    if (aggregate->route_count >= ROUTES_MAX || aggregate->route_bytes > ROUTES_MAX_BYTES)
-        forget_routes(aggregate);
-    for (; aggregate->routes[i]; i = (i + 1) & (ROUTE_SLOTS - 1))
-        if (aggregate->routes[i]->hash == hash && labels_equal(&aggregate->routes[i]->labels, labels))
-            break;
-    if (!aggregate->routes[i])
-        aggregate->routes[i] = route_new(aggregate, labels, hash);
-    labels->route = aggregate->routes[i];
+    while ((route = aggregate->routes[i]) != NULL &&
+           (route->hash != hash || !labels_equal(&route->labels, labels)))
+        i = (i + 1) & mask;
+    if (!route)
+        route = add_route(aggregate, labels, hash);
+    labels->route = route;
     labels->generation = aggregate->generation;
-    return aggregate->routes[i];
+    return route;
 }
 
 /* ---- label values ---- */
