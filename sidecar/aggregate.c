@@ -284,10 +284,10 @@ static size_t raw_run_id(const struct aggregate *aggregate, const struct labels 
 
 static size_t put_string(const char *string, char *out)
 {
-    size_t len = strlen(string);
+    struct text text = text_of(string);
 
-    memcpy(out, string, len);
-    return len;
+    memcpy(out, text.bytes, text.len_bytes); /* labels are counted, not terminated */
+    return text.len_bytes;
 }
 
 /* Reasons of lines are the contract's already, or free text of an unknown schema. Those of the SDK are what
@@ -361,7 +361,7 @@ static struct series *route_series(struct aggregate *aggregate, struct route *ro
 {
     const struct series_family_spec *spec = &series_families[family];
     char bytes[SERIES_LABELS_MAX][SERIES_VALUE_MAX_BYTES];
-    struct text values[SERIES_LABELS_MAX];
+    struct text values[SERIES_LABELS_MAX] = {{NULL, 0}};
     struct text name = text_of(spec->name);
 
     if (!route->series[family]) {

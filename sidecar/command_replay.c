@@ -16,6 +16,7 @@
 
 #include <wire/spool.h>
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -103,6 +104,7 @@ static void add_record(struct replay *replay, const struct spool_line *line)
     struct ingest_run *last = replay->run_count ? &replay->runs[replay->run_count - 1] : NULL;
     size_t at = replay->observation_count++;
 
+    assert(replay->runs && at < UNIT_RECORDS && replay->run_count < UNIT_RECORDS);
     replay->observations[at] = line->observation;
     replay->invalid[at] = line->kind == SPOOL_LINE_INVALID;
     if (last && last->drop < 0 && last->ring == line->ring && last->first + last->count == line->seq &&

@@ -57,7 +57,7 @@ static const char *parse_address(const char *text, size_t len_bytes, char out[64
     bool bracketed = len_bytes >= 2 && text[0] == '[' && text[len_bytes - 1] == ']';
 
     if (len_bytes == 0) {
-        strcpy(out, "127.0.0.1");
+        snprintf(out, 64, "127.0.0.1");
         return NULL;
     }
     if (bracketed) {
@@ -82,9 +82,9 @@ bool config_listen(const char *text, struct config_listen *out, char *error, siz
     uint64_t port;
 
     if (!text) {
-        strcpy(listen.address, "127.0.0.1");
+        snprintf(listen.address, sizeof(listen.address), "127.0.0.1");
         if (!paths_env(PORT_VARIABLE, PORT_DEFAULT, port_text, sizeof(port_text)))
-            strcpy(port_text, "(too long)");
+            snprintf(port_text, sizeof(port_text), "(too long)");
         if (!config_number("the environment variable " PORT_VARIABLE, port_text, 0, 65535, &port, error,
                            error_cap))
             return false;
@@ -115,7 +115,7 @@ static bool take_name(const char *what, const char *given, const char *variable,
     if (given && given[strspn(given, " \t\r\n\v\f")] != '\0') {
         fits = strlen(given) < NAME_CAP;
         if (fits)
-            strcpy(out, given);
+            memcpy(out, given, strlen(given) + 1);
     } else {
         fits = paths_env(variable, fallback, out, NAME_CAP);
     }

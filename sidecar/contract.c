@@ -527,7 +527,7 @@ static void spool_object(struct contract *contract, struct spool_line *out)
         spool_door(values, out);
         return;
     }
-    if (!values[JSON_SEQ].is_uint)
+    if (!values[JSON_SEQ].is_uint || values[JSON_SEQ].uinteger == UINT64_MAX) /* its end would wrap */
         return;
     out->seq = values[JSON_SEQ].uinteger;
     out->count = 1;

@@ -50,7 +50,7 @@ struct intern *intern_new(void)
     if (!intern)
         return NULL;
     intern->slot_count = FIRST_SLOTS;
-    intern->slots = calloc(intern->slot_count, sizeof(*intern->slots));
+    intern->slots = calloc(intern->slot_count, sizeof(struct entry *));
     if (!intern->slots) {
         free(intern);
         return NULL;
@@ -130,7 +130,7 @@ static void place(struct entry **slots, size_t slot_count, struct entry *entry)
 static bool grow(struct intern *intern)
 {
     size_t slot_count = intern->slot_count * 2;
-    struct entry **slots = calloc(slot_count, sizeof(*slots));
+    struct entry **slots = calloc(slot_count, sizeof(struct entry *));
 
     if (!slots)
         return false;

@@ -13,9 +13,7 @@ struct subcommand {
 };
 
 static const struct subcommand subcommands[] = {
-#ifndef AILIVE_WITHOUT_SIDECAR
     {"sidecar", command_sidecar, "collect events and serve /metrics"},
-#endif
     {"replay", command_replay, "read event files to their end and print the metrics"},
     {"emit", command_emit, "produce the sample sequence of events"},
 };

@@ -166,7 +166,7 @@ static size_t label_count(enum series_family family)
 bool series_store_init(struct series_store *store, size_t max_series)
 {
     *store = (struct series_store){.slot_count = FIRST_SLOTS, .max_series = max_series};
-    store->slots = calloc(store->slot_count, sizeof(*store->slots));
+    store->slots = calloc(store->slot_count, sizeof(struct series *));
     return store->slots != NULL;
 }
 
@@ -230,7 +230,7 @@ static bool make_room(struct series_store *store)
 
     if (2 * (store->count + 1) <= store->slot_count)
         return true;
-    slots = calloc(slot_count, sizeof(*slots));
+    slots = calloc(slot_count, sizeof(struct series *));
     if (!slots)
         return false;
     for (size_t i = 0; i < store->slot_count; i++)
@@ -498,7 +498,7 @@ bool series_changes(const struct series_store *store, struct change_list *out)
 /* After a reset: what does not count any more is shown no more. Returns whether there was any. */
 static bool drop_uncounted(struct series_store *store)
 {
-    struct series **slots = calloc(store->slot_count, sizeof(*slots));
+    struct series **slots = calloc(store->slot_count, sizeof(struct series *));
     bool dropped = false;
 
     if (!slots) { /* they stay in the table, unseen; series_find() goes on with them */
@@ -556,7 +556,7 @@ void series_reset(struct series_store *store)
 bool series_restore(struct series_store *store, const void *key, size_t key_len, const void *value,
                     size_t value_len)
 {
-    struct text values[SERIES_LABELS_MAX];
+    struct text values[SERIES_LABELS_MAX] = {{NULL, 0}};
     union series_value restored = {.histogram = {.sum_picoseconds = 0}};
     enum series_family family;
     struct series *series;

@@ -816,6 +816,7 @@ static void a_line_that_is_not_of_the_spool_counts_without_a_sequence(void **sta
         "{\"v\":1,\"event\":\"action\"," SID "}",
         "{\"v\":1,\"event\":\"action\"," SID ",\"seq\":-4}",
         "{\"v\":1,\"event\":\"dance\"," SID ",\"seq\":4}",
+        "{\"v\":1,\"event\":\"invalid\"," SID ",\"seq\":18446744073709551615}",
         "{\"v\":2,\"event\":\"invalid\"," SID ",\"seq\":4}",
         "{\"v\":1,\"event\":\"invalid\",\"sid\":\"xyz.3\",\"seq\":4}",
         "{\"v\":1,\"event\":\"drop\",\"reason\":\"spool_full\",\"count\":0," SID ",\"seq\":4}",
