@@ -492,8 +492,7 @@ bool aggregate_changes(struct aggregate *aggregate, struct change_list *out)
 void aggregate_committed(struct aggregate *aggregate)
 {
     pthread_mutex_lock(&aggregate->mutex);
-    if (series_committed(&aggregate->store))
-        forget_routes(aggregate);
+    series_committed(&aggregate->store);
     pthread_mutex_unlock(&aggregate->mutex);
 }
 

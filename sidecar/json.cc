@@ -137,50 +137,6 @@ void set_value(const dom::element &element, struct json_value *out)
     }
 }
 
-int hex4(const char *bytes)
-{
-    int value = 0;
-
-    for (int i = 0; i < 4; i++) {
-        char c = bytes[i];
-        int digit = c >= '0' && c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
-
-        value = value << 4 | digit;
-    }
-    return value;
-}
-
-// Whether a line that simdjson has accepted holds half a surrogate pair: 3.0.1 lets some through. In an
-// accepted line every backslash begins an escape within a string, and \u has four hexadecimal digits.
-bool has_half_pair(const char *bytes, size_t len_bytes)
-{
-    const char *end = bytes + len_bytes;
-
-    while (bytes < end) {
-        const void *found = std::memchr(bytes, '\\', static_cast<size_t>(end - bytes));
-        int unit;
-
-        if (!found)
-            return false;
-        bytes = static_cast<const char *>(found);
-        if (bytes[1] != 'u') {
-            bytes += 2;
-            continue;
-        }
-        unit = hex4(bytes + 2);
-        bytes += 6;
-        if (unit < 0xd800 || unit > 0xdfff)
-            continue;
-        if (unit > 0xdbff || end - bytes < 6 || bytes[0] != '\\' || bytes[1] != 'u')
-            return true;
-        unit = hex4(bytes + 2);
-        if (unit < 0xdc00 || unit > 0xdfff)
-            return true;
-        bytes += 6;
-    }
-    return false;
-}
-
 void clear_view(struct json_view *view)
 {
     static_assert(JSON_KEYS <= 32, "filled has a bit for every key");
@@ -232,7 +188,7 @@ enum json_verdict json_read(struct json_reader *reader, const char *bytes, size_
     error = reader->parser.parse(reader->padded.get(), len_bytes, false).get(root);
     if (error == simdjson::MEMALLOC)
         return JSON_MEMORY;
-    if (error || has_half_pair(bytes, len_bytes))
+    if (error)
         return JSON_BAD;
     if (root.get_object().get(object))
         return JSON_NO_OBJECT;

@@ -495,40 +495,34 @@ bool series_changes(const struct series_store *store, struct change_list *out)
     return true;
 }
 
-/* After a reset: what does not count any more is shown no more. Returns whether there was any. */
-static bool drop_uncounted(struct series_store *store)
+/* After a reset: what does not count any more is shown no more. */
+static void drop_uncounted(struct series_store *store)
 {
     struct series **slots = calloc(store->slot_count, sizeof(struct series *));
-    bool dropped = false;
 
-    if (!slots) { /* they stay in the table, unseen; series_find() goes on with them */
-        for (size_t i = 0; i < store->slot_count; i++)
-            if (store->slots[i] && !store->slots[i]->counted)
-                store->slots[i]->shown = false;
-        return false;
-    }
     for (size_t i = 0; i < store->slot_count; i++) {
         struct series *series = store->slots[i];
 
         if (!series)
             continue;
+        series->shown = series->counted;
+        if (!slots) /* out of memory: they stay in the table, unseen; series_find() goes on with them */
+            continue;
         if (series->counted) {
             place(slots, store->slot_count, series);
-            continue;
+        } else {
+            series_free(series);
+            store->count--;
         }
-        series_free(series);
-        store->count--;
-        dropped = true;
     }
+    if (!slots)
+        return;
     free(store->slots);
     store->slots = slots;
-    return dropped;
 }
 
-bool series_committed(struct series_store *store)
+void series_committed(struct series_store *store)
 {
-    bool dropped = false;
-
     for (struct series *series = store->dirty; series; series = series->next_dirty) {
         series->committed = series->counting;
         series->shown = true;
@@ -536,9 +530,8 @@ bool series_committed(struct series_store *store)
     }
     store->dirty = NULL;
     if (store->reset_pending)
-        dropped = drop_uncounted(store);
+        drop_uncounted(store);
     store->reset_pending = false;
-    return dropped;
 }
 
 void series_reset(struct series_store *store)

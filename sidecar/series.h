@@ -107,10 +107,10 @@ void series_observe(struct series_store *store, struct series *series, const str
 void series_set(struct series_store *store, struct series *series, double value);
 void series_raise(struct series_store *store, struct series *series, double value); /* never lowers it */
 
-/* As their namesakes in aggregate.h. series_committed() returns true when it has freed series: forget
- * pointers to them. */
+/* As their namesakes in aggregate.h. After series_reset() pointers to series are to be forgotten: the next
+ * series_committed() frees those that nobody has found again. */
 bool series_changes(const struct series_store *store, struct change_list *out);
-bool series_committed(struct series_store *store);
+void series_committed(struct series_store *store);
 void series_reset(struct series_store *store);
 bool series_restore(struct series_store *store, const void *key, size_t key_len, const void *value,
                     size_t value_len);

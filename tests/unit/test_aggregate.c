@@ -707,6 +707,32 @@ static void a_restore_beyond_the_limit_loses_no_series(void **state)
     assert_int_equal(count_lines("peaktrade_ai_decisions_total{"), 5);
 }
 
+static void a_restored_overflow_series_takes_no_place_of_another(void **state)
+{
+    const struct aggregate_options options = {.max_series = 2};
+    static const char key[] = "s1a\10overflow\10overflow\10overflow";
+    static const unsigned char count[8] = {5};
+
+    (void)state;
+    aggregate_free(aggregate);
+    aggregate = aggregate_new(&options);
+    assert_non_null(aggregate);
+    assert_true(aggregate_restore(aggregate, key, sizeof(key) - 1, count, 8));
+    for (int i = 0; i < 3; i++) {
+        char run_id[16];
+        struct labels labels = {
+            .source = SOURCE_SDK_V1, .action = TEXT_OF("fill"), .component = TEXT_OF("c")};
+
+        snprintf(run_id, sizeof(run_id), "r%d", i);
+        labels.run_id = text_of(run_id);
+        apply_at(&labels, S);
+    }
+    commit();
+    expect("peaktrade_ai_actions_total{action=\"fill\",component=\"c\",run_id=\"r1\"} 1.0");
+    expect("peaktrade_ai_actions_total{action=\"overflow\",component=\"overflow\",run_id=\"overflow\"} 6.0");
+    assert_int_equal(count_lines("peaktrade_ai_actions_total{"), 3);
+}
+
 static void every_truncated_key_or_value_is_rejected(void **state)
 {
     (void)state;
@@ -952,6 +978,7 @@ int main(void)
         TEST(a_reset_keeps_what_is_shown_until_the_next_commit),
         TEST(a_reset_without_a_restore_counts_from_nothing),
         TEST(a_restore_beyond_the_limit_loses_no_series),
+        TEST(a_restored_overflow_series_takes_no_place_of_another),
         TEST(every_truncated_key_or_value_is_rejected),
         TEST(a_hostile_key_or_value_is_rejected),
         TEST(random_keys_and_values_are_taken_or_rejected_without_harm),

@@ -51,6 +51,8 @@ static void ties_go_to_even_and_a_remainder_breaks_them(void **state)
     assert_ratio(tie * 1000, 1000, 0x1p54);
     assert_ratio(tie * 1000 + 1, 1000, 0x1.0000000000001p54);
     assert_ratio(tie * 1000 - 1, 1000, 0x1p54);
+    assert_ratio((tie << 60) * 1000, 1000, 0x1p114);
+    assert_ratio((tie << 60) * 1000 + 1, 1000, 0x1.0000000000001p114);
 }
 
 /* The result is nearest when neither neighbour is nearer; checked in integers. */
