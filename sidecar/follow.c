@@ -25,7 +25,7 @@
 #define VALUE_VERSION   1u
 #define VALUE_MAX_BYTES (2u + FOLLOW_GENERATIONS_MAX * TAIL_STORED_BYTES)
 #define KEY_MAX_BYTES   500u
-#define SIBLINGS_MAX    256u
+#define SIBLINGS_MAX    1024u
 #define NANOSECONDS     INT64_C(1000000000)
 
 struct generation {
@@ -44,12 +44,14 @@ struct follow {
     bool stalled;   /* a commit failed: positions are asked for again once commits work */
     struct generation *files[FOLLOW_GENERATIONS_MAX];
     size_t count;
-    struct generation *live; /* the one at the path; NULL while the path is empty */
+    struct generation *live;     /* the one at the path; NULL while the path is empty */
+    struct timespec folder_time; /* when copies were last looked for */
     struct log_condition missing, unreadable, failing;
 };
 
 struct sibling {
     char name[NAME_MAX + 1];
+    bool rotated; /* its name says that it is a rotated one */
     uint64_t inode;
     int64_t born_ns, modified_ns;
 };
@@ -183,35 +185,34 @@ static struct generation *follow_by_inode(const struct follow *follow, uint64_t 
 
 /* ---- siblings: rotated files beside the path ---- */
 
-static bool ends_with(const char *text, const char *end)
+/* What rotation puts into a name: numbers, dates, times. */
+static bool is_stamp(const char *text, size_t len_bytes)
 {
-    size_t text_len = strlen(text), end_len = strlen(end);
+    bool digit = false;
 
-    return text_len >= end_len && strcmp(text + text_len - end_len, end) == 0;
-}
-
-static bool is_joint(char c)
-{
-    return c == '.' || c == '-' || c == '_';
-}
-
-/* events.jsonl.1, events.jsonl-20260101, events-20260101.jsonl; no archives and no editors' copies. */
-static bool sibling_name(const char *name, const char *other)
-{
-    static const char *const foreign[] = {".gz", ".xz", ".bz2", ".zst", ".bak", ".tmp", ".swp", ".lock", "~"};
-    const char *extension = strrchr(name, '.');
-    size_t len_bytes = strlen(name), stem;
-
-    for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++)
-        if (ends_with(other, foreign[i]))
+    for (size_t i = 0; i < len_bytes; i++) {
+        if (text[i] != '\0' && strchr("0123456789.-_T:Z", text[i]) == NULL)
             return false;
-    if (strncmp(other, name, len_bytes) == 0)
-        return is_joint(other[len_bytes]);
-    if (extension == NULL || extension == name)
+        digit = digit || (text[i] >= '0' && text[i] <= '9');
+    }
+    return digit && strchr(".-_", text[0]) != NULL;
+}
+
+/* events.jsonl.1, events.jsonl-20260101, events-20260101.jsonl: but not events-other.jsonl, which may be
+ * followed by itself, and no archives or editors' copies. */
+static bool rotated_name(const char *name, const char *other)
+{
+    const char *extension = strrchr(name, '.');
+    size_t name_len = strlen(name), other_len = strlen(other), stem, end;
+
+    if (other_len > name_len && strncmp(other, name, name_len) == 0)
+        return is_stamp(other + name_len, other_len - name_len);
+    if (extension == NULL || extension == name || other_len <= name_len)
         return false;
     stem = (size_t)(extension - name);
-    return strncmp(other, name, stem) == 0 && is_joint(other[stem]) && ends_with(other, extension) &&
-           strlen(other) > len_bytes;
+    end = name_len - stem;
+    return strncmp(other, name, stem) == 0 && strcmp(other + other_len - end, extension) == 0 &&
+           is_stamp(other + stem, other_len - stem - end);
 }
 
 static bool sibling_look(int folder_fd, const char *name, struct sibling *out)
@@ -248,8 +249,9 @@ static int sibling_order(const void *left, const void *right)
     return strcmp(b->name, a->name);
 }
 
-/* The folder's siblings of the path, oldest first; *count of them. The caller frees. NULL: none. */
-static struct sibling *siblings_list(struct follow *follow, int folder_fd, size_t *count)
+/* The folder's other files, oldest first (all: a rename may give any name; or the rotated ones alone); *count
+ * of them. The caller frees. NULL: none. */
+static struct sibling *siblings_list(struct follow *follow, int folder_fd, bool all, size_t *count)
 {
     int listing_fd = fcntl(folder_fd, F_DUPFD_CLOEXEC, 0);
     DIR *folder = listing_fd >= 0 ? fdopendir(listing_fd) : NULL;
@@ -261,10 +263,14 @@ static struct sibling *siblings_list(struct follow *follow, int folder_fd, size_
         close(listing_fd);
     if (folder != NULL)
         rewinddir(folder);
-    while (folder != NULL && siblings != NULL && *count < SIBLINGS_MAX && (entry = readdir(folder)) != NULL)
-        if (sibling_name(follow->name, entry->d_name) &&
-            sibling_look(folder_fd, entry->d_name, &siblings[*count]))
-            ++*count;
+    while (folder != NULL && siblings != NULL && *count < SIBLINGS_MAX && (entry = readdir(folder)) != NULL) {
+        bool rotated = rotated_name(follow->name, entry->d_name);
+
+        if ((!all && !rotated) || strcmp(entry->d_name, follow->name) == 0 ||
+            !sibling_look(folder_fd, entry->d_name, &siblings[*count]))
+            continue;
+        siblings[(*count)++].rotated = rotated;
+    }
     if (folder != NULL)
         closedir(folder);
     if (siblings != NULL)
@@ -313,8 +319,9 @@ static size_t siblings_add_newer(struct follow *follow, int folder_fd, const str
         struct stat file_status;
         int sibling_fd;
 
-        if (siblings[i].modified_ns < modified_ns || siblings[i].inode == live_inode ||
-            (born_ns != 0 && siblings[i].born_ns != 0 && siblings[i].born_ns < born_ns) ||
+        if (!siblings[i].rotated || siblings[i].modified_ns < modified_ns ||
+            siblings[i].inode == live_inode ||
+            (born_ns != 0 && siblings[i].born_ns != 0 && siblings[i].born_ns <= born_ns) ||
             follow_by_inode(follow, siblings[i].inode) != NULL)
             continue;
         sibling_fd = tail_open_path(folder_fd, siblings[i].name, &file_status);
@@ -364,7 +371,7 @@ static void follow_find_out(struct follow *follow, int64_t now_ms)
     struct tail_mark marks[FOLLOW_GENERATIONS_MAX];
     size_t stored = value_load(follow, marks), sibling_count = 0;
     int folder_fd = stored > 0 ? open_folder(follow) : -1;
-    struct sibling *siblings = folder_fd >= 0 ? siblings_list(follow, folder_fd, &sibling_count) : NULL;
+    struct sibling *siblings = folder_fd >= 0 ? siblings_list(follow, folder_fd, true, &sibling_count) : NULL;
     struct stat live;
     int live_fd = folder_fd >= 0 ? tail_open_path(folder_fd, follow->name, &live) : -1;
     bool had_live = live_fd >= 0;
@@ -418,7 +425,7 @@ static void live_replaced(struct follow *follow, struct generation *old, int fd,
 {
     size_t count = 0;
     int folder_fd = open_folder(follow);
-    struct sibling *siblings = folder_fd >= 0 ? siblings_list(follow, folder_fd, &count) : NULL;
+    struct sibling *siblings = folder_fd >= 0 ? siblings_list(follow, folder_fd, false, &count) : NULL;
 
     if (siblings != NULL)
         siblings_add_newer(follow, folder_fd, siblings, count, old->tail.fd, (uint64_t)status->st_ino,
@@ -494,22 +501,85 @@ static int64_t utc_ns(void)
     return now.tv_sec * NANOSECONDS + now.tv_nsec;
 }
 
-/* The part after a truncation that a copy may still hold (copytruncate): read before the file's new contents.
- */
+/* The part after a truncation that a copy may still hold (copytruncate), and copies of what came and went
+ * since: read before the file's new contents. */
 static void truncated_find_copy(struct follow *follow, const struct tail_mark *mark, size_t at,
                                 int64_t now_ms)
 {
     size_t count = 0;
     int folder_fd = open_folder(follow), fd = -1;
-    struct sibling *siblings = folder_fd >= 0 ? siblings_list(follow, folder_fd, &count) : NULL;
+    struct sibling *siblings = folder_fd >= 0 ? siblings_list(follow, folder_fd, true, &count) : NULL;
 
     if (siblings != NULL && mark->first_len > 0)
         fd = siblings_find(follow, folder_fd, siblings, count, mark);
-    if (fd >= 0)
-        follow_add(follow, at, fd, mark, now_ms);
+    if (fd >= 0 && follow_add(follow, at, fd, mark, now_ms) != NULL)
+        siblings_add_newer(follow, folder_fd, siblings, count, follow->files[at]->tail.fd, 0, at + 1, now_ms);
     free(siblings);
     if (folder_fd >= 0)
         close(folder_fd);
+}
+
+/* Whether the file begins as the other one does, as far as both go: a copy of what is still to be read. */
+static bool begins_alike(int fd, int other_fd)
+{
+    unsigned char bytes[TAIL_MARK_BYTES], other[TAIL_MARK_BYTES];
+    ssize_t n = pread(fd, bytes, sizeof(bytes), 0), other_n = pread(other_fd, other, sizeof(other), 0);
+    ssize_t both = n < other_n ? n : other_n;
+
+    return both > 0 && memcmp(bytes, other, (size_t)both) == 0;
+}
+
+static bool folder_changed(struct follow *follow, int folder_fd)
+{
+    struct stat status;
+    bool changed;
+
+    if (fstat(folder_fd, &status) != 0)
+        return true;
+    changed = status.st_mtim.tv_sec != follow->folder_time.tv_sec ||
+              status.st_mtim.tv_nsec != follow->folder_time.tv_nsec;
+    follow->folder_time = status.st_mtim;
+    return changed;
+}
+
+/* At offset 0 nothing shows that the file was filled, copied and truncated since the last look, but the copy:
+ * a sibling made since then that is not a copy of what the file holds now. */
+static void copies_find(struct follow *follow, int folder_fd, int64_t now_ms)
+{
+    struct generation *live = follow->live;
+    size_t count = 0, at = 0;
+    struct sibling *siblings = siblings_list(follow, folder_fd, false, &count);
+
+    while (follow->files[at] != live)
+        at++;
+    for (size_t i = 0; siblings != NULL && i < count; i++) {
+        int64_t made_ns = siblings[i].born_ns != 0 ? siblings[i].born_ns : siblings[i].modified_ns;
+        struct stat status;
+        int fd;
+
+        if (made_ns <= live->tail.mark.since_ns || follow_by_inode(follow, siblings[i].inode) != NULL)
+            continue;
+        fd = tail_open_path(folder_fd, siblings[i].name, &status);
+        if (fd >= 0 && begins_alike(fd, live->tail.fd))
+            close(fd);
+        else if (fd >= 0 && follow_add(follow, at, fd, NULL, now_ms) != NULL)
+            at++;
+    }
+    free(siblings);
+}
+
+static void copies_look(struct follow *follow, int64_t now_ms)
+{
+    int folder_fd;
+
+    if (follow->live == NULL || follow->live->tail.mark.offset > 0)
+        return;
+    folder_fd = open_folder(follow);
+    if (folder_fd < 0)
+        return;
+    if (folder_changed(follow, folder_fd))
+        copies_find(follow, folder_fd, now_ms);
+    close(folder_fd);
 }
 
 static void follow_truncated(struct follow *follow, struct generation *file, int64_t now_ms)
@@ -644,6 +714,7 @@ bool follow_tick(struct follow *follow, int64_t now_ms)
     if (!follow->found_out)
         follow_find_out(follow, now_ms);
     live_refresh(follow, now_ms);
+    copies_look(follow, now_ms);
     for (size_t i = 0; i < follow->count && at_end && !follow->stalled; i++)
         at_end = follow_read(follow, follow->files[i], now_ms, &more);
     if (at_end)

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 #define STORED_VERSION 1u
@@ -75,6 +76,7 @@ void tail_mark_store(const struct tail_mark *mark, unsigned char out[TAIL_STORED
     put(&at, mark->last_hash, 8);
     put(&at, mark->inode, 8);
     put(&at, (uint64_t)mark->born_ns, 8);
+    put(&at, (uint64_t)mark->since_ns, 8);
 }
 
 bool tail_mark_load(const unsigned char in[TAIL_STORED_BYTES], struct tail_mark *out)
@@ -92,6 +94,7 @@ bool tail_mark_load(const unsigned char in[TAIL_STORED_BYTES], struct tail_mark 
     out->last_hash = get(&at, 8);
     out->inode = get(&at, 8);
     out->born_ns = (int64_t)get(&at, 8);
+    out->since_ns = (int64_t)get(&at, 8);
     return version == STORED_VERSION && skipping <= 1 && out->offset <= INT64_MAX &&
            out->first_len == mark_len(out->offset) && out->last_len == mark_len(out->offset);
 }
@@ -146,7 +149,11 @@ static void mark_identify(struct tail_mark *mark, int fd)
 
 static void mark_begin(struct tail_mark *mark, int fd)
 {
-    *mark = (struct tail_mark){.id = new_id()};
+    struct timespec now;
+
+    /* The clock of the files' times: a file made later has a greater one. */
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    *mark = (struct tail_mark){.id = new_id(), .since_ns = now.tv_sec * INT64_C(1000000000) + now.tv_nsec};
     mark->first_hash = mark->last_hash = stored_hash(NULL, 0);
     mark_identify(mark, fd);
 }
@@ -275,9 +282,9 @@ static void mark_move(struct tail *tail, uint64_t offset, bool skipping)
     assert(offset >= buffer_start && offset <= tail->read);
     if (offset == mark->offset && skipping == mark->skipping)
         return;
-    if (buffer_start == 0) {
+    if (mark->first_len < mark_len(offset)) {
         mark->first_len = mark_len(offset);
-        mark->first_hash = stored_hash(tail->bytes, mark->first_len);
+        mark->first_hash = stored_hash(tail->first, mark->first_len);
     }
     mark->last_len = mark_len(offset);
     assert(at >= mark->last_len);
@@ -311,7 +318,7 @@ static bool before_stands(const struct tail *tail, size_t before, const unsigned
 static enum tail_status chunk_read(struct tail *tail)
 {
     unsigned char kept[TAIL_MARK_BYTES];
-    bool first = tail->pass_bytes == 0;
+    bool first = tail->before + tail->chunk == 0;
     size_t held = tail->before + tail->chunk;
     size_t before = first ? tail->mark.last_len : held < TAIL_MARK_BYTES ? held : TAIL_MARK_BYTES;
     ssize_t n;
@@ -327,6 +334,8 @@ static enum tail_status chunk_read(struct tail *tail)
     tail->chunk = (size_t)n - before;
     tail->read += tail->chunk;
     tail->pass_bytes += tail->chunk;
+    if (tail->read == (uint64_t)n) /* the buffer begins where the file does */
+        memcpy(tail->first, tail->bytes, mark_len((uint64_t)n));
     if (tail->chunk == 0)
         return TAIL_END;
     lines_feed(&tail->lines, (const char *)tail->bytes + before, tail->chunk);

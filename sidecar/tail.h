@@ -28,7 +28,8 @@ struct tail_mark {
     uint16_t first_len, last_len;
     uint64_t first_hash, last_hash;
     uint64_t inode;
-    int64_t born_ns; /* 0: the file system does not say */
+    int64_t born_ns;  /* 0: the file system does not say */
+    int64_t since_ns; /* UTC when this generation was first seen at offset 0 */
 };
 
 void tail_mark_store(const struct tail_mark *mark, unsigned char out[TAIL_STORED_BYTES]);
@@ -44,6 +45,7 @@ struct tail {
     struct lines lines;
     unsigned char *bytes; /* up to TAIL_MARK_BYTES from before, then the chunk */
     size_t before, chunk;
+    unsigned char first[TAIL_MARK_BYTES]; /* the file's first bytes, as far as read from its start */
     uint64_t read, pass_bytes;
     uint64_t noted;        /* end of the last line handed out */
     struct tail_mark next; /* what `mark` becomes when that line is committed */

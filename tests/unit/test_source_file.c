@@ -1,0 +1,1028 @@
+/* test_source_file.c - no line lost, none twice: rotation, truncation, restarts, failures; and the spool. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "folder_check.h"
+#include "follow.h"
+#include "ingest.h"
+#include "series_check.h"
+#include "source_file.h"
+#include "spool_reader.h"
+#include "tail.h"
+
+#include <wire/spool.h>
+
+#include <errno.h>
+#include <lmdb.h>
+#include <time.h>
+
+int __real_mdb_txn_commit(MDB_txn *txn);
+int __wrap_mdb_txn_commit(MDB_txn *txn);
+
+static enum {
+    FINE,
+    FAILS_BEFORE,
+    FAILS_AFTER
+} failure;
+
+int __wrap_mdb_txn_commit(MDB_txn *txn)
+{
+    if (failure == FAILS_BEFORE) {
+        mdb_txn_abort(txn);
+        return EIO;
+    }
+    if (failure == FAILS_AFTER) {
+        failure = FINE;
+        __real_mdb_txn_commit(txn);
+        return EIO;
+    }
+    return __real_mdb_txn_commit(txn);
+}
+
+static struct aggregate *aggregate;
+static struct state *state;
+static struct ingest *ingest;
+static struct contract *contract;
+static struct follow_context context_of_follow;
+static struct follow *follow;
+static struct observation observations[FOLLOW_UNIT_LINES];
+static char error[256];
+static int64_t now_ms;
+static const char line[] = "{\"v\":1,\"decision\":\"accept\",\"run_id\":\"r\"}\n";
+
+static void core_up(void)
+{
+    aggregate = aggregate_new(NULL);
+    contract = contract_new(NULL);
+    if (state_open(in_folder("state"), &state, error, sizeof(error)) != 0 ||
+        ingest_open(aggregate, state, &ingest, error, sizeof(error)) != 0)
+        fail_msg("%s", error);
+    context_of_follow = (struct follow_context){ingest, contract, observations};
+}
+
+static void core_down(void)
+{
+    ingest_close(ingest);
+    state_close(state);
+    contract_free(contract);
+    aggregate_free(aggregate);
+}
+
+static void follow_up(bool from_end)
+{
+    if (follow_open(&context_of_follow, in_folder("e.jsonl"), from_end, &follow, error, sizeof(error)) != 0)
+        fail_msg("%s", error);
+}
+
+static int begin(void **context)
+{
+    (void)context;
+    failure = FINE;
+    follow = NULL;
+    if (folder_make() != 0)
+        return -1;
+    core_up();
+    return 0;
+}
+
+static int end(void **context)
+{
+    (void)context;
+    follow_close(follow);
+    core_down();
+    return folder_remove_all();
+}
+
+/* As a kill and a start would: nothing but the committed state stays. */
+static void restart(void)
+{
+    follow_close(follow);
+    follow = NULL;
+    core_down();
+    core_up();
+    follow_up(false);
+}
+
+static void tick(void)
+{
+    now_ms += 10;
+    while (follow_tick(follow, now_ms))
+        ;
+}
+
+static void lines_put(const char *name, unsigned n)
+{
+    while (n-- > 0)
+        file_append(name, line);
+}
+
+static void renamed(const char *from, const char *to)
+{
+    assert_int_equal(rename(in_folder(from), in_folder(to)), 0);
+}
+
+static uint64_t counted(void)
+{
+    return series_total(aggregate, "peaktrade_ai_decisions_total", "");
+}
+
+static uint64_t bad(void)
+{
+    return series_total(aggregate, "peaktrade_ai_events_dropped_total", "bad_json");
+}
+
+/* ---- one file ---- */
+
+static void a_missing_file_is_waited_for_and_read_from_its_start(void **context)
+{
+    (void)context;
+    follow_up(false);
+    tick();
+    tick();
+    assert_int_equal(counted(), 0);
+    lines_put("e.jsonl", 3);
+    tick();
+    assert_int_equal(counted(), 3);
+    assert_int_equal(follow_lag_bytes(follow), 0);
+}
+
+static void a_partial_line_waits_for_its_newline_over_a_restart_too(void **context)
+{
+    (void)context;
+    follow_up(false);
+    file_append("e.jsonl", "{\"v\":1,\"deci");
+    tick();
+    assert_int_equal(follow_lag_bytes(follow), 12);
+    file_append("e.jsonl", "sion\":\"acc");
+    tick();
+    restart();
+    tick();
+    assert_int_equal(bad(), 0);
+    file_append("e.jsonl", "ept\"}\n");
+    tick();
+    assert_int_equal(counted(), 1);
+    assert_int_equal(bad(), 0);
+}
+
+static void a_restart_reads_nothing_twice(void **context)
+{
+    (void)context;
+    follow_up(false);
+    lines_put("e.jsonl", 100);
+    tick();
+    restart();
+    tick();
+    assert_int_equal(counted(), 100);
+    lines_put("e.jsonl", 1);
+    tick();
+    assert_int_equal(counted(), 101);
+}
+
+static void from_end_begins_behind_the_last_whole_line(void **context)
+{
+    (void)context;
+    lines_put("e.jsonl", 5);
+    file_append("e.jsonl", "{\"v\":1,");
+    follow_up(true);
+    tick();
+    file_append("e.jsonl", "\"decision\":\"accept\"}\n");
+    tick();
+    assert_int_equal(counted(), 1);
+    assert_int_equal(bad(), 0);
+}
+
+static void from_end_means_nothing_to_a_file_with_a_position_and_to_later_files(void **context)
+{
+    (void)context;
+    follow_up(true);
+    tick(); /* missing */
+    lines_put("e.jsonl", 5);
+    tick();
+    assert_int_equal(counted(), 5);
+    follow_close(follow);
+    lines_put("e.jsonl", 5);
+    follow_up(true);
+    tick();
+    assert_int_equal(counted(), 10);
+}
+
+static void odd_bytes_cost_their_own_line_only(void **context)
+{
+    static const char odd[] = "\xef\xbb\xbf{\"v\":1,\"decision\":\"accept\"}\n"
+                              "\0\0\n"
+                              "\xff\xfe\n"
+                              "{\"v\":1,\"decision\":\"accept\"}\r\n"
+                              "\n"
+                              "{\"v\":1,\"decision\":\"acc\n"
+                              "{\"v\":1,\"decision\":\"accept\"}\n";
+
+    (void)context;
+    file_put("e.jsonl", O_CREAT, odd, sizeof(odd) - 1);
+    follow_up(false);
+    tick();
+    assert_int_equal(counted(), 3);
+    assert_int_equal(bad(), 3);
+}
+
+static void put_long(size_t len_bytes)
+{
+    char *bytes = malloc(len_bytes);
+
+    assert_non_null(bytes);
+    memset(bytes, 'x', len_bytes);
+    file_put("e.jsonl", O_CREAT | O_APPEND, bytes, len_bytes);
+    free(bytes);
+}
+
+static void a_line_over_the_limit_is_skipped_even_over_a_restart(void **context)
+{
+    (void)context;
+    lines_put("e.jsonl", 1);
+    put_long(3 * LINES_MAX_BYTES);
+    follow_up(false);
+    tick();
+    assert_int_equal(follow_lag_bytes(follow), 0); /* it is not read again and again */
+    restart();
+    tick();
+    put_long(LINES_MAX_BYTES);
+    tick();
+    file_append("e.jsonl", "\n");
+    lines_put("e.jsonl", 1);
+    tick();
+    assert_int_equal(counted(), 2);
+    assert_int_equal(bad(), 1);
+}
+
+static void a_file_longer_than_a_pass_is_read_whole(void **context)
+{
+    struct tail_mark mark;
+    size_t n = TAIL_PASS_BYTES / (sizeof(line) - 1) + 5000;
+    char *bytes = malloc(n * (sizeof(line) - 1));
+
+    (void)context;
+    (void)mark;
+    assert_non_null(bytes);
+    for (size_t i = 0; i < n; i++)
+        memcpy(bytes + i * (sizeof(line) - 1), line, sizeof(line) - 1);
+    file_put("e.jsonl", O_CREAT, bytes, n * (sizeof(line) - 1));
+    free(bytes);
+    follow_up(false);
+    now_ms += 10;
+    assert_true(follow_tick(follow, now_ms)); /* says that there is more */
+    restart();
+    tick();
+    assert_int_equal(counted(), n);
+}
+
+static void what_is_no_regular_file_is_a_clear_error(void **context)
+{
+    (void)context;
+    assert_int_equal(mkdir(in_folder("folder"), 0700), 0);
+    assert_int_equal(mkfifo(in_folder("fifo"), 0600), 0);
+    assert_int_equal(
+        follow_open(&context_of_follow, in_folder("folder"), false, &follow, error, sizeof(error)), -1);
+    assert_non_null(strstr(error, "is a folder"));
+    assert_int_equal(follow_open(&context_of_follow, in_folder("fifo"), false, &follow, error, sizeof(error)),
+                     -1);
+    assert_non_null(strstr(error, "is a FIFO"));
+    assert_null(follow);
+}
+
+static void a_folder_that_takes_the_files_place_later_is_waited_out(void **context)
+{
+    (void)context;
+    lines_put("e.jsonl", 2);
+    follow_up(false);
+    tick();
+    renamed("e.jsonl", "kept");
+    assert_int_equal(mkdir(in_folder("e.jsonl"), 0700), 0);
+    tick();
+    assert_int_equal(rmdir(in_folder("e.jsonl")), 0);
+    lines_put("e.jsonl", 2);
+    tick();
+    assert_int_equal(counted(), 4);
+}
+
+/* ---- rotation ---- */
+
+static void a_renamed_file_is_read_to_its_end_then_the_new_one(void **context)
+{
+    (void)context;
+    follow_up(false);
+    lines_put("e.jsonl", 5);
+    tick();
+    lines_put("e.jsonl", 5);
+    renamed("e.jsonl", "e.jsonl.1");
+    tick();
+    lines_put("e.jsonl.1", 3); /* a writer that has not noticed yet */
+    lines_put("e.jsonl", 7);
+    tick();
+    lines_put("e.jsonl.1", 2);
+    tick();
+    assert_int_equal(counted(), 22);
+    restart();
+    lines_put("e.jsonl.1", 1);
+    tick();
+    assert_int_equal(counted(), 23);
+}
+
+static void rotations_while_away_lose_nothing(void **context)
+{
+    (void)context;
+    follow_up(false);
+    lines_put("e.jsonl", 5);
+    tick();
+    follow_close(follow);
+    lines_put("e.jsonl", 1);
+    renamed("e.jsonl", "e.jsonl.1");
+    usleep(20000); /* the file system's clock ticks in between, as between any two rotations */
+    lines_put("e.jsonl", 20);
+    renamed("e.jsonl.1", "e.jsonl.2");
+    renamed("e.jsonl", "e.jsonl.1");
+    usleep(20000);
+    lines_put("e.jsonl", 300);
+    follow_up(false);
+    tick();
+    assert_int_equal(counted(), 326);
+    restart();
+    tick();
+    assert_int_equal(counted(), 326);
+}
+
+static void rotated_files_from_before_the_first_look_are_left_alone(void **context)
+{
+    (void)context;
+    lines_put("e.jsonl.1", 50);
+    lines_put("e.jsonl", 5);
+    follow_up(false);
+    tick();
+    renamed("e.jsonl", "e.jsonl.2");
+    usleep(20000);
+    lines_put("e.jsonl", 1);
+    tick();
+    assert_int_equal(counted(), 6);
+}
+
+static void a_file_renamed_to_any_name_while_away_is_read_to_its_end(void **context)
+{
+    (void)context;
+    follow_up(false);
+    lines_put("e.jsonl", 5);
+    tick();
+    follow_close(follow);
+    lines_put("e.jsonl", 2);
+    renamed("e.jsonl", "yesterday");
+    lines_put("e.jsonl", 1);
+    follow_up(false);
+    tick();
+    assert_int_equal(counted(), 8);
+}
+
+/* It may be another program's, and followed by itself. */
+static void a_file_with_a_name_of_its_own_is_no_rotated_one(void **context)
+{
+    (void)context;
+    follow_up(false);
+    file_append("e.jsonl", "");
+    tick();
+    usleep(20000);
+    lines_put("e-other.jsonl", 7);
+    lines_put("e.jsonl.bak", 7);
+    tick();
+    lines_put("e.jsonl", 5);
+    tick();
+    renamed("e.jsonl", "e.jsonl.1");
+    usleep(20000);
+    lines_put("e-other2.jsonl", 7);
+    lines_put("e.jsonl", 1);
+    tick();
+    assert_int_equal(counted(), 6);
+}
+
+static void two_renames_between_two_looks_lose_nothing(void **context)
+{
+    (void)context;
+    follow_up(false);
+    lines_put("e.jsonl", 5);
+    tick();
+    renamed("e.jsonl", "e.jsonl.2");
+    usleep(20000);
+    lines_put("e.jsonl", 6);
+    renamed("e.jsonl", "e.jsonl.1");
+    usleep(20000);
+    lines_put("e.jsonl", 7);
+    tick();
+    assert_int_equal(counted(), 18);
+}
+
+static void a_deleted_and_made_again_file_is_read_from_both(void **context)
+{
+    (void)context;
+    follow_up(false);
+    lines_put("e.jsonl", 5);
+    tick();
+    lines_put("e.jsonl", 2);
+    assert_int_equal(unlink(in_folder("e.jsonl")), 0);
+    lines_put("e.jsonl", 9);
+    tick();
+    assert_int_equal(counted(), 16);
+}
+
+static void another_file_under_the_same_name_while_away_is_read_from_its_start(void **context)
+{
+    (void)context;
+    follow_up(false);
+    lines_put("e.jsonl", 5);
+    tick();
+    follow_close(follow);
+    assert_int_equal(unlink(in_folder("e.jsonl")), 0);
+    file_append("e.jsonl",
+                "{\"v\":1,\"decision\":\"reject\",\"run_id\":\"other\"}\n"); /* may get the same inode */
+    lines_put("e.jsonl", 8);
+    follow_up(false);
+    tick();
+    assert_int_equal(counted(), 14);
+}
+
+/* A new machine, a restored backup: another inode, the same bytes. */
+static void a_copy_with_another_inode_is_the_same_file(void **context)
+{
+    (void)context;
+    follow_up(false);
+    lines_put("e.jsonl", 5);
+    tick();
+    follow_close(follow);
+    lines_put("copy", 6);
+    assert_int_equal(unlink(in_folder("e.jsonl")), 0);
+    renamed("copy", "e.jsonl");
+    follow_up(false);
+    tick();
+    assert_int_equal(counted(), 6);
+}
+
+static void the_last_line_of_a_rotated_file_needs_no_newline(void **context)
+{
+    (void)context;
+    follow_up(false);
+    lines_put("e.jsonl", 1);
+    file_append("e.jsonl", "{\"v\":1,\"decision\":\"accept\"}");
+    tick();
+    renamed("e.jsonl", "e.jsonl.1");
+    lines_put("e.jsonl", 1);
+    tick();
+    assert_int_equal(counted(), 2); /* it may still be finished */
+    now_ms += FOLLOW_LAST_LINE_MS;
+    tick();
+    assert_int_equal(counted(), 3);
+    now_ms += FOLLOW_DRAIN_MS;
+    tick();
+    restart();
+    tick();
+    assert_int_equal(counted(), 3);
+}
+
+static void more_rotations_than_generations_lose_nothing(void **context)
+{
+    char name[32];
+
+    (void)context;
+    follow_up(false);
+    for (unsigned i = 0; i < 3 * FOLLOW_GENERATIONS_MAX; i++) {
+        lines_put("e.jsonl", 3);
+        tick();
+        snprintf(name, sizeof(name), "e.jsonl.%u", i);
+        renamed("e.jsonl", name);
+        tick();
+    }
+    lines_put("e.jsonl", 1);
+    tick();
+    tick();
+    assert_int_equal(counted(), 9 * FOLLOW_GENERATIONS_MAX + 1);
+}
+
+/* ---- truncation ---- */
+
+static void copied(const char *from, const char *to)
+{
+    char bytes[65536];
+    int fd = open(in_folder(from), O_RDONLY | O_CLOEXEC);
+    ssize_t n = read(fd, bytes, sizeof(bytes));
+
+    assert_true(fd >= 0 && n >= 0);
+    close(fd);
+    file_put(to, O_CREAT | O_TRUNC, bytes, (size_t)n);
+}
+
+static void copytruncate_reads_the_rest_from_the_copy(void **context)
+{
+    (void)context;
+    follow_up(false);
+    lines_put("e.jsonl", 50);
+    tick();
+    lines_put("e.jsonl", 4); /* not read yet when it is cut */
+    copied("e.jsonl", "e.jsonl.1");
+    assert_int_equal(truncate(in_folder("e.jsonl"), 0), 0);
+    lines_put("e.jsonl", 2);
+    tick();
+    assert_int_equal(counted(), 56);
+    lines_put("e.jsonl", 3);
+    restart();
+    tick();
+    assert_int_equal(counted(), 59);
+}
+
+static void copytruncate_while_away_reads_the_rest_from_the_copy(void **context)
+{
+    (void)context;
+    follow_up(false);
+    lines_put("e.jsonl", 50);
+    tick();
+    follow_close(follow);
+    lines_put("e.jsonl", 4);
+    copied("e.jsonl", "e.jsonl.1");
+    assert_int_equal(truncate(in_folder("e.jsonl"), 0), 0);
+    lines_put("e.jsonl", 2);
+    follow_up(false);
+    tick();
+    assert_int_equal(counted(), 56);
+    restart();
+    tick();
+    assert_int_equal(counted(), 56);
+}
+
+static void a_file_truncated_and_grown_past_the_position_is_read_anew(void **context)
+{
+    (void)context;
+    follow_up(false);
+    lines_put("e.jsonl", 5);
+    tick();
+    assert_int_equal(truncate(in_folder("e.jsonl"), 0), 0);
+    file_append("e.jsonl", "{\"v\":1,\"decision\":\"reject\",\"run_id\":\"other\"}\n");
+    lines_put("e.jsonl", 9);
+    tick();
+    assert_int_equal(counted(), 15);
+}
+
+/* Only what was a partial line has gone: the committed part stands. */
+static void a_taken_back_partial_line_is_no_truncation(void **context)
+{
+    struct stat status;
+
+    (void)context;
+    follow_up(false);
+    lines_put("e.jsonl", 5);
+    assert_int_equal(stat(in_folder("e.jsonl"), &status), 0);
+    file_append("e.jsonl", "{\"torn");
+    tick();
+    assert_int_equal(truncate(in_folder("e.jsonl"), status.st_size), 0);
+    lines_put("e.jsonl", 1);
+    tick();
+    assert_int_equal(counted(), 6);
+    assert_int_equal(bad(), 0);
+}
+
+/* ---- failing commits ---- */
+
+static void a_failed_commit_loses_and_doubles_nothing(void **context)
+{
+    (void)context;
+    follow_up(false);
+    lines_put("e.jsonl", 10);
+    tick();
+    lines_put("e.jsonl", 10);
+    failure = FAILS_BEFORE;
+    tick();
+    tick();
+    assert_int_equal(counted(), 10);
+    assert_false(ingest_maintain(ingest));
+    tick();
+    failure = FINE;
+    assert_true(ingest_maintain(ingest));
+    tick();
+    assert_int_equal(counted(), 20);
+    lines_put("e.jsonl", 10);
+    failure = FAILS_AFTER; /* it is in the state all the same */
+    tick();
+    assert_true(ingest_maintain(ingest));
+    tick();
+    assert_int_equal(counted(), 30);
+}
+
+/* ---- everything at random ---- */
+
+static unsigned random_below(unsigned *seed, unsigned below)
+{
+    *seed = *seed * 1664525u + 1013904223u;
+    return (*seed >> 8) % below;
+}
+
+static unsigned unique; /* makes every line another one, as times do in real ones */
+
+static void unique_put(const char *name, unsigned n)
+{
+    char text[128];
+
+    while (n-- > 0) {
+        snprintf(text, sizeof(text), "{\"v\":1,\"n\":%u,\"decision\":\"accept\"}\n", unique++);
+        file_append(name, text);
+    }
+}
+
+static void rotate(unsigned *rotations)
+{
+    char name[32];
+
+    if (!file_there("e.jsonl"))
+        return;
+    snprintf(name, sizeof(name), "e.jsonl.%u", ++*rotations);
+    usleep(10000); /* the file system's clock ticks between two rotations, and between a look and one */
+    renamed("e.jsonl", name);
+    usleep(10000);
+}
+
+static void copytruncate(unsigned *rotations)
+{
+    char name[32];
+
+    if (!file_there("e.jsonl"))
+        return;
+    usleep(10000);
+    snprintf(name, sizeof(name), "e.jsonl.%u", ++*rotations);
+    copied("e.jsonl", name);
+    assert_int_equal(truncate(in_folder("e.jsonl"), 0), 0);
+    usleep(10000);
+}
+
+/* One way of rotating a history, as one machine's configuration has it. */
+static void random_history(unsigned *seed, void (*turn)(unsigned *rotations))
+{
+    unsigned rotations = 0, written = 0;
+
+    follow_up(false);
+    unique_put("e.jsonl", 1);
+    written++;
+    tick();
+    for (unsigned step = 0; step < 150; step++) {
+        unsigned dice = random_below(seed, 12), n = random_below(seed, 20);
+
+        if (dice < 5) {
+            unique_put("e.jsonl", n);
+            written += n;
+        } else if (dice < 7) {
+            turn(&rotations);
+        } else if (dice == 7) {
+            restart();
+        } else if (dice == 8) {
+            failure = random_below(seed, 2) ? FAILS_BEFORE : FAILS_AFTER;
+            tick();
+            failure = FINE;
+            ingest_maintain(ingest);
+        } else {
+            tick();
+        }
+    }
+    tick();
+    tick();
+    assert_int_equal(counted(), written);
+    assert_int_equal(bad(), 0);
+}
+
+static unsigned seed_take(void)
+{
+    const char *given = getenv("AILIVE_SEED");
+    unsigned seed = given != NULL ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
+
+    print_message("AILIVE_SEED=%u\n", seed);
+    return seed;
+}
+
+static void a_random_history_of_renames_is_exact(void **context)
+{
+    unsigned seed = seed_take();
+
+    (void)context;
+    random_history(&seed, rotate);
+}
+
+/* Lines reach the copy before the cut, so that nothing is impossible to know. */
+static void a_random_history_of_copytruncates_is_exact(void **context)
+{
+    unsigned seed = seed_take();
+
+    (void)context;
+    random_history(&seed, copytruncate);
+}
+
+/* ---- the spool ---- */
+
+static struct spool_reader *spools;
+static struct event_producer producer;
+static int owner_fd = -1;
+
+static int begin_spool(void **context)
+{
+    if (begin(context) != 0)
+        return -1;
+    assert_int_equal(mkdir(in_folder("spool"), 0700), 0);
+    assert_int_equal(mkdir(in_folder("runtime"), 0700), 0);
+    spools = spool_reader_new(ingest, contract, in_folder("runtime"));
+    spool_reader_add(spools, in_folder("spool"));
+    producer = (struct event_producer){{0x18, 1, 2, 3}};
+    owner_fd = -1;
+    return spools != NULL ? 0 : -1;
+}
+
+static int end_spool(void **context)
+{
+    spool_reader_free(spools);
+    if (owner_fd >= 0)
+        close(owner_fd);
+    return end(context);
+}
+
+static void spool_restart(void)
+{
+    spool_reader_free(spools);
+    core_down();
+    core_up();
+    spools = spool_reader_new(ingest, contract, in_folder("runtime"));
+    spool_reader_add(spools, in_folder("spool"));
+}
+
+static void spool_tick(void)
+{
+    while (spool_reader_tick(spools))
+        ;
+}
+
+/* The producer's folder, with its lock held as by a living owner. */
+static void owner_make(void)
+{
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    char hex[EVENT_PRODUCER_HEX + 1], name[128];
+
+    event_producer_format(&producer, hex);
+    snprintf(name, sizeof(name), "runtime/%s", hex);
+    assert_int_equal(mkdir(in_folder(name), 0700), 0);
+    snprintf(name, sizeof(name), "runtime/%s/lock", hex);
+    owner_fd = open(in_folder(name), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(fcntl(owner_fd, F_OFD_SETLK, &whole), 0);
+}
+
+static const char *spool_name(uint64_t number)
+{
+    static char path[2][128];
+    static unsigned next;
+    char name[SPOOL_NAME_BYTES];
+
+    spool_file_name(&producer, number, name);
+    snprintf(path[++next % 2], sizeof(path[0]), "spool/%s", name);
+    return path[next % 2];
+}
+
+static void spool_records(uint64_t number, const struct event_producer *of, uint64_t first, uint64_t count)
+{
+    struct spool_record record = {
+        .producer = *of,
+        .ring = 1,
+        .row = {.time_ns = 1769303388123456789,
+                .latency_ns = 85000000,
+                .kind = AILIVE_KIND_DECISION,
+                .decision = AILIVE_ACCEPT,
+                .action = AILIVE_SUBMIT,
+                .component = AILIVE_COMPONENT_DEFAULT,
+                .run_id = AILIVE_RUN_ID_DEFAULT},
+        .reason = {"none", 4},
+        .component = {"c", 1},
+        .run_id = {"r", 1},
+    };
+    char text[SPOOL_LINE_MAX_BYTES];
+
+    for (record.seq = first; record.seq < first + count; record.seq++)
+        file_put(spool_name(number), O_CREAT | O_APPEND, text, spool_format_record(&record, text));
+}
+
+static void spooled_records_count_once_whatever_comes_over_the_other_road(void **context)
+{
+    struct ingest_run run = {producer, 1, 5, 10, EVENT_DROP_REFUSED, 0};
+    struct ingest_unit unit = {.road = ROAD_NNG, .runs = &run, .run_count = 1};
+
+    (void)context;
+    owner_make();
+    assert_int_equal(ingest_take(ingest, &unit, NULL), INGEST_COMMITTED); /* 5 to 14: by nng */
+    spool_records(1, &producer, 0, 20);
+    spool_tick();
+    assert_int_equal(counted(), 10);
+    assert_int_equal(series_total(aggregate, "ailive_events_duplicate_total", "road=\"spool\""), 10);
+    spool_restart();
+    spool_tick();
+    assert_int_equal(counted(), 10);
+    assert_int_equal(series_total(aggregate, "ailive_events_duplicate_total", "road=\"spool\""), 10);
+}
+
+static void drops_and_doors_of_the_spool_count_as_such(void **context)
+{
+    const uint64_t words[LAYOUT_DOOR_WORDS] = {3, 1};
+    char text[SPOOL_LINE_MAX_BYTES];
+
+    (void)context;
+    owner_make();
+    spool_records(1, &producer, 0, 2);
+    file_put(spool_name(1), O_APPEND, text,
+             spool_format_drop(&producer, 1, 2, 9, EVENT_DROP_SPOOL_FULL, text));
+    file_put(spool_name(1), O_APPEND, text, spool_format_door(&producer, 0, words, text));
+    file_put(spool_name(1), O_APPEND, text, spool_format_invalid(&producer, 1, 11, 1, text));
+    spool_tick();
+    assert_int_equal(counted(), 2);
+    assert_int_equal(series_total(aggregate, "ailive_events_dropped_total", "spool_full"), 9);
+    assert_int_equal(series_total(aggregate, "ailive_events_dropped_total", "ring_full"), 3);
+    assert_int_equal(series_total(aggregate, "ailive_events_dropped_total", "no_ring"), 1);
+    assert_int_equal(series_total(aggregate, "ailive_events_dropped_total", "\"invalid\""), 1);
+    assert_true(ingest_accounted(ingest, &producer, 1, 12));
+}
+
+/* Otherwise a forged line could stand for another producer's records and erase them. */
+static void a_line_of_another_producer_is_bad_and_takes_no_number(void **context)
+{
+    struct event_producer other = {{0x18, 9}};
+
+    (void)context;
+    owner_make();
+    spool_records(1, &producer, 0, 1);
+    spool_records(1, &other, 0, 1);
+    file_append(spool_name(1), "{\"v\":1,\"event\":\"decision\",\"sid\":\"nobody\",\"seq\":1}\nnonsense\n");
+    spool_records(1, &producer, 1, 1);
+    spool_tick();
+    assert_int_equal(counted(), 2);
+    assert_int_equal(series_total(aggregate, "peaktrade_ai_events_dropped_total", ""), 3);
+    assert_false(ingest_accounted(ingest, &other, 1, 1));
+}
+
+static void a_closed_file_is_removed_and_the_open_one_of_a_living_owner_stays(void **context)
+{
+    (void)context;
+    owner_make();
+    spool_records(1, &producer, 0, 5);
+    spool_records(2, &producer, 5, 5);
+    spool_tick();
+    assert_int_equal(counted(), 10);
+    assert_false(file_there(spool_name(1)));
+    assert_true(file_there(spool_name(2)));
+    assert_true(spool_reader_has(spools, &producer));
+    spool_records(2, &producer, 10, 5);
+    spool_tick();
+    assert_int_equal(counted(), 15);
+}
+
+static void a_dead_owners_last_file_is_removed_after_it_was_read(void **context)
+{
+    (void)context;
+    owner_make();
+    spool_records(1, &producer, 0, 5);
+    file_append(spool_name(1), "{\"torn by a ki");
+    close(owner_fd);
+    owner_fd = -1;
+    spool_tick();
+    assert_int_equal(counted(), 5);
+    assert_int_equal(bad(), 0);
+    assert_false(file_there(spool_name(1)));
+    spool_tick();
+    assert_false(spool_reader_has(spools, &producer));
+}
+
+static void a_file_without_a_folder_is_removed_only_when_it_is_old(void **context)
+{
+    struct timespec old[2] = {{.tv_sec = time(NULL) - 60}, {.tv_sec = time(NULL) - 60}};
+
+    (void)context;
+    spool_records(1, &producer, 0, 5);
+    spool_tick();
+    assert_int_equal(counted(), 5);
+    assert_true(file_there(spool_name(1)));
+    assert_int_equal(utimensat(AT_FDCWD, in_folder(spool_name(1)), old, 0), 0);
+    spool_tick();
+    assert_false(file_there(spool_name(1)));
+    assert_int_equal(counted(), 5);
+}
+
+static void the_spool_is_settled_only_after_a_look_that_began_later(void **context)
+{
+    uint64_t since;
+
+    (void)context;
+    owner_make();
+    spool_tick();
+    spool_records(1, &producer, 0, 5);
+    since = spool_reader_now(spools);
+    assert_false(spool_reader_settled(spools, &producer, since));
+    failure = FAILS_BEFORE;
+    spool_tick();
+    assert_false(spool_reader_settled(spools, &producer, since));
+    failure = FINE;
+    assert_true(ingest_maintain(ingest));
+    spool_tick();
+    assert_true(spool_reader_settled(spools, &producer, since));
+    assert_int_equal(counted(), 5);
+}
+
+static void a_failed_commit_of_the_spool_loses_and_doubles_nothing(void **context)
+{
+    (void)context;
+    owner_make();
+    spool_records(1, &producer, 0, 5);
+    failure = FAILS_AFTER;
+    spool_tick();
+    spool_tick();
+    assert_true(ingest_maintain(ingest));
+    spool_records(1, &producer, 5, 5);
+    spool_tick();
+    assert_int_equal(counted(), 10);
+}
+
+/* ---- the thread ---- */
+
+static bool within(bool (*condition)(void))
+{
+    for (unsigned i = 0; i < 500; i++) {
+        if (condition())
+            return true;
+        usleep(10000);
+    }
+    return false;
+}
+
+static bool three_counted(void)
+{
+    return counted() == 3;
+}
+
+static void the_thread_reads_what_comes_and_the_rest_at_its_close(void **context)
+{
+    const char *paths[] = {in_folder("e.jsonl"), in_folder("./e.jsonl"), in_folder("f.jsonl")};
+    struct source_file_options options = {.paths = paths, .path_count = 3, .spool = in_folder("spool")};
+    struct source_file *source;
+
+    (void)context;
+    assert_int_equal(source_file_open(&options, ingest, &source, error, sizeof(error)), 0);
+    lines_put("e.jsonl", 2); /* named twice: read once */
+    lines_put("f.jsonl", 1);
+    assert_true(within(three_counted));
+    lines_put("f.jsonl", 4);
+    source_file_close(source);
+    assert_int_equal(counted(), 7);
+    paths[1] = folder;
+    assert_int_equal(source_file_open(&options, ingest, &source, error, sizeof(error)), -1);
+    assert_non_null(strstr(error, "is a folder"));
+}
+
+#define TEST(name)  cmocka_unit_test_setup_teardown(name, begin, end)
+#define SPOOL(name) cmocka_unit_test_setup_teardown(name, begin_spool, end_spool)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_missing_file_is_waited_for_and_read_from_its_start),
+        TEST(a_partial_line_waits_for_its_newline_over_a_restart_too),
+        TEST(a_restart_reads_nothing_twice),
+        TEST(from_end_begins_behind_the_last_whole_line),
+        TEST(from_end_means_nothing_to_a_file_with_a_position_and_to_later_files),
+        TEST(odd_bytes_cost_their_own_line_only),
+        TEST(a_line_over_the_limit_is_skipped_even_over_a_restart),
+        TEST(a_file_longer_than_a_pass_is_read_whole),
+        TEST(what_is_no_regular_file_is_a_clear_error),
+        TEST(a_folder_that_takes_the_files_place_later_is_waited_out),
+        TEST(a_renamed_file_is_read_to_its_end_then_the_new_one),
+        TEST(rotations_while_away_lose_nothing),
+        TEST(rotated_files_from_before_the_first_look_are_left_alone),
+        TEST(a_file_renamed_to_any_name_while_away_is_read_to_its_end),
+        TEST(a_file_with_a_name_of_its_own_is_no_rotated_one),
+        TEST(two_renames_between_two_looks_lose_nothing),
+        TEST(a_deleted_and_made_again_file_is_read_from_both),
+        TEST(another_file_under_the_same_name_while_away_is_read_from_its_start),
+        TEST(a_copy_with_another_inode_is_the_same_file),
+        TEST(the_last_line_of_a_rotated_file_needs_no_newline),
+        TEST(more_rotations_than_generations_lose_nothing),
+        TEST(copytruncate_reads_the_rest_from_the_copy),
+        TEST(copytruncate_while_away_reads_the_rest_from_the_copy),
+        TEST(a_file_truncated_and_grown_past_the_position_is_read_anew),
+        TEST(a_taken_back_partial_line_is_no_truncation),
+        TEST(a_failed_commit_loses_and_doubles_nothing),
+        TEST(a_random_history_of_renames_is_exact),
+        TEST(a_random_history_of_copytruncates_is_exact),
+        SPOOL(spooled_records_count_once_whatever_comes_over_the_other_road),
+        SPOOL(drops_and_doors_of_the_spool_count_as_such),
+        SPOOL(a_line_of_another_producer_is_bad_and_takes_no_number),
+        SPOOL(a_closed_file_is_removed_and_the_open_one_of_a_living_owner_stays),
+        SPOOL(a_dead_owners_last_file_is_removed_after_it_was_read),
+        SPOOL(a_file_without_a_folder_is_removed_only_when_it_is_old),
+        SPOOL(the_spool_is_settled_only_after_a_look_that_began_later),
+        SPOOL(a_failed_commit_of_the_spool_loses_and_doubles_nothing),
+        TEST(the_thread_reads_what_comes_and_the_rest_at_its_close),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
