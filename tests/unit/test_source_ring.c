@@ -1,0 +1,495 @@
+/* test_source_ring.c - what a dead producer left behind is counted once; the living and the foreign are left
+ * alone. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "folder_check.h"
+#include "ingest.h"
+#include "salvage.h"
+#include "series_check.h"
+#include "source_ring.h"
+
+#include <wire/layout.h>
+#include <wire/spool.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#define CAPACITY 64u
+
+static struct aggregate *aggregate;
+static struct state *state;
+static struct ingest *ingest;
+static struct source_ring *source;
+static char error[512], runtime[128];
+static struct event_producer producer;
+static char hex[EVENT_PRODUCER_HEX + 1];
+static int owner_fd = -1;
+
+static int begin(void **context)
+{
+    (void)context;
+    if (folder_make() != 0)
+        return -1;
+    snprintf(runtime, sizeof(runtime), "%s/runtime", folder);
+    mkdir(runtime, 0700);
+    producer = (struct event_producer){{0x18, 1, 2, 3, 4}};
+    event_producer_format(&producer, hex);
+    owner_fd = -1;
+    source = NULL;
+    aggregate = aggregate_new(NULL);
+    if (state_open(in_folder("state"), &state, error, sizeof(error)) != 0 ||
+        ingest_open(aggregate, state, &ingest, error, sizeof(error)) != 0)
+        fail_msg("%s", error);
+    return 0;
+}
+
+static int end(void **context)
+{
+    (void)context;
+    source_ring_close(source);
+    if (owner_fd >= 0)
+        close(owner_fd);
+    ingest_close(ingest);
+    state_close(state);
+    aggregate_free(aggregate);
+    return folder_remove_all();
+}
+
+static uint64_t counted(void)
+{
+    return series_total(aggregate, "peaktrade_ai_decisions_total", "");
+}
+
+static uint64_t dropped(const char *reason)
+{
+    return series_total(aggregate, "ailive_events_dropped_total", reason);
+}
+
+/* ---- a producer's folder, made by hand ---- */
+
+static const char *path_of(const char *name)
+{
+    static char paths[4][128];
+    static unsigned next;
+    char *path = paths[next++ % 4];
+
+    snprintf(path, sizeof(paths[0]), "runtime/%s/%s", hex, name);
+    return path;
+}
+
+/* The lock stays held, as by a living owner, until owner_dies(). */
+static void folder_begin(void)
+{
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+    assert_int_equal(mkdir(in_folder(path_of("")), 0700), 0);
+    owner_fd = open(in_folder(path_of("lock")), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(fcntl(owner_fd, F_OFD_SETLK, &whole), 0);
+}
+
+static void owner_dies(void)
+{
+    close(owner_fd);
+    owner_fd = -1;
+}
+
+static void names_put(void)
+{
+    static struct layout_names names;
+    const struct layout_name both[] = {{AILIVE_COMPONENT_DEFAULT, AILIVE_NAME_COMPONENT, 1, "c"},
+                                       {AILIVE_RUN_ID_DEFAULT, AILIVE_NAME_RUN_ID, 5, "run-1"}};
+
+    memset(&names, 0, sizeof(names));
+    memcpy(names.magic, LAYOUT_NAMES_MAGIC, 8);
+    for (unsigned i = 0; i < 2; i++) {
+        layout_name_write(names.entries + names.used, &both[i]);
+        names.used += layout_name_bytes(both[i].len_bytes);
+    }
+    file_put(path_of("names"), O_CREAT, (const char *)&names, sizeof(names));
+}
+
+struct ring_file {
+    struct layout_ring header;
+    uint64_t slots[CAPACITY][4];
+};
+
+static struct ring_file *ring_make(uint64_t tail, uint64_t head)
+{
+    static struct ring_file ring;
+    struct event_row row = {.time_ns = 1769303388000000000,
+                            .latency_ns = 1000000,
+                            .kind = AILIVE_KIND_DECISION,
+                            .decision = AILIVE_ACCEPT,
+                            .component = AILIVE_COMPONENT_DEFAULT,
+                            .run_id = AILIVE_RUN_ID_DEFAULT};
+
+    memset(&ring, 0, sizeof(ring));
+    memcpy(ring.header.magic, LAYOUT_RING_MAGIC, 8);
+    ring.header.slot_bytes = AILIVE_SLOT_BYTES;
+    ring.header.number = 1;
+    ring.header.capacity = CAPACITY;
+    ring.header.tail = tail;
+    ring.header.head = head;
+    for (uint64_t seq = tail; seq < head; seq++)
+        event_row_pack_utc(&row, ring.slots[seq & (CAPACITY - 1)]);
+    return &ring;
+}
+
+static void ring_put(const struct ring_file *ring)
+{
+    file_put(path_of("ring-1"), O_CREAT, (const char *)ring, sizeof(*ring));
+}
+
+static bool within(bool (*condition)(void))
+{
+    for (unsigned i = 0; i < 800; i++) {
+        if (condition())
+            return true;
+        usleep(10000);
+    }
+    return false;
+}
+
+static void ring_source_up(struct spool_reader *spools)
+{
+    struct source_ring_options options = {.runtime = runtime, .spools = spools};
+
+    if (source_ring_open(&options, ingest, &source, error, sizeof(error)) != 0)
+        fail_msg("%s", error);
+}
+
+static bool one_salvaged(void)
+{
+    return source_ring_salvaged_total(source) == 1;
+}
+
+/* ---- salvage ---- */
+
+static void a_dead_producers_records_are_counted_and_its_folder_removed(void **context)
+{
+    (void)context;
+    folder_begin();
+    names_put();
+    ring_put(ring_make(30, 30 + CAPACITY)); /* full, and wrapped around the end of the file */
+    owner_dies();
+    ring_source_up(NULL);
+    assert_true(within(one_salvaged));
+    assert_int_equal(counted(), CAPACITY);
+    assert_int_equal(series_total(aggregate, "peaktrade_ai_decisions_total", "run_id=\"run-1\""), CAPACITY);
+    assert_int_equal(dropped("lost"), 30); /* acknowledged by nobody that we know, and in no spool */
+    assert_false(file_there(path_of("")));
+    assert_int_equal(files_count("runtime", hex), 0);
+}
+
+static void a_living_producer_is_left_alone(void **context)
+{
+    (void)context;
+    folder_begin();
+    names_put();
+    ring_put(ring_make(0, 10));
+    ring_source_up(NULL);
+    source_ring_close(source); /* it has looked, and looked once more */
+    source = NULL;
+    assert_int_equal(counted(), 0);
+    assert_true(file_there(path_of("ring-1")));
+}
+
+static void what_was_shipped_before_the_death_is_not_counted_again(void **context)
+{
+    struct ingest_run run = {producer, 1, 0, 25, EVENT_DROP_REFUSED, 0};
+    struct ingest_unit unit = {.road = ROAD_NNG, .runs = &run, .run_count = 1};
+
+    (void)context;
+    assert_int_equal(ingest_take(ingest, &unit, NULL), INGEST_COMMITTED); /* committed, its reply was lost */
+    folder_begin();
+    names_put();
+    ring_put(ring_make(10, 40));
+    owner_dies();
+    ring_source_up(NULL);
+    assert_true(within(one_salvaged));
+    assert_int_equal(counted(), 15);
+    assert_int_equal(dropped("lost"), 0);
+}
+
+static void range_drops_and_door_words_are_salvaged_too(void **context)
+{
+    struct ring_file *ring = ring_make(20, 25);
+
+    (void)context;
+    folder_begin();
+    names_put();
+    ring->header.drops[0] = (struct layout_range_drop){0, 15, EVENT_DROP_SPOOL_FULL, 0};
+    ring->header.drops[7] = (struct layout_range_drop){15, 23, EVENT_DROP_SPOOL_FULL, 0}; /* up to the tail */
+    ring->header.door[EVENT_DROP_RING_FULL] = 4;
+    ring_put(ring);
+    owner_dies();
+    ring_source_up(NULL);
+    assert_true(within(one_salvaged));
+    assert_int_equal(counted(), 5);
+    assert_int_equal(dropped("spool_full"), 20);
+    assert_int_equal(dropped("ring_full"), 4);
+    assert_int_equal(dropped("lost"), 0);
+}
+
+static void records_with_unknown_names_count_as_invalid(void **context)
+{
+    (void)context;
+    folder_begin(); /* without a names file */
+    ring_put(ring_make(0, 6));
+    owner_dies();
+    ring_source_up(NULL);
+    assert_true(within(one_salvaged));
+    assert_int_equal(counted(), 0);
+    assert_int_equal(dropped("\"invalid\""), 6);
+}
+
+static void ring_damage(struct ring_file *ring, unsigned way)
+{
+    switch (way) {
+    case 0:
+        memcpy(ring->header.magic, "AILRING2", 8);
+        break;
+    case 1:
+        ring->header.head = UINT64_MAX;
+        break;
+    case 2:
+        ring->header.capacity = 1u << 20; /* the file is shorter */
+        break;
+    case 3:
+        ring->header.tail = ring->header.head + 1;
+        break;
+    case 4:
+        ring->header.number = 2;
+        break;
+    default:
+        ring->header.drops[0] = (struct layout_range_drop){3, 9, 77, 0};
+        break;
+    }
+}
+
+static void what_cannot_be_read_is_reported_and_never_deleted(void **context)
+{
+    struct salvage *salvage = salvage_new(ingest);
+    char why[128];
+    int folder_fd;
+
+    (void)context;
+    assert_non_null(salvage);
+    folder_begin();
+    names_put();
+    folder_fd = open(in_folder(path_of("")), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (unsigned way = 0; way < 6; way++) {
+        struct ring_file *ring = ring_make(0, 10);
+
+        ring_damage(ring, way);
+        file_put(path_of("ring-1"), O_CREAT | O_TRUNC, (const char *)ring, sizeof(*ring));
+        why[0] = '\0';
+        assert_int_equal(salvage_take(salvage, folder_fd, &producer, why, sizeof(why)), SALVAGE_FOREIGN);
+        assert_non_null(strstr(why, "ring-1"));
+    }
+    assert_int_equal(counted(), 0);
+    file_put(path_of("ring-1"), O_CREAT | O_TRUNC, "short", 5);
+    assert_int_equal(salvage_take(salvage, folder_fd, &producer, why, sizeof(why)), SALVAGE_FOREIGN);
+    close(folder_fd);
+    salvage_free(salvage);
+    owner_dies();
+    ring_source_up(NULL);
+    source_ring_close(source);
+    source = NULL;
+    assert_true(file_there(path_of("ring-1")));
+}
+
+static void a_ring_that_cannot_be_read_does_not_keep_the_others_from_being_counted(void **context)
+{
+    (void)context;
+    folder_begin();
+    names_put();
+    ring_put(ring_make(0, 10));
+    file_append(path_of("ring-2"), "from the future");
+    owner_dies();
+    ring_source_up(NULL);
+    source_ring_close(source);
+    source = NULL;
+    assert_int_equal(counted(), 10);
+    assert_true(file_there(path_of("ring-2")));
+}
+
+static void links_in_place_of_rings_are_not_followed(void **context)
+{
+    (void)context;
+    folder_begin();
+    names_put();
+    file_put("elsewhere", O_CREAT, (const char *)ring_make(0, 10), sizeof(struct ring_file));
+    assert_int_equal(symlink(in_folder("elsewhere"), in_folder(path_of("ring-1"))), 0);
+    owner_dies();
+    ring_source_up(NULL);
+    source_ring_close(source);
+    source = NULL;
+    assert_int_equal(counted(), 0);
+    assert_true(file_there("elsewhere"));
+}
+
+/* The gap below the tail lies in a spool that is still being read. */
+static void a_gap_waits_for_the_spool_and_is_not_lost(void **context)
+{
+    struct contract *contract = contract_new(NULL);
+    struct spool_reader *spools = spool_reader_new(ingest, contract, runtime);
+    struct spool_record record = {.producer = producer,
+                                  .ring = 1,
+                                  .row = {.time_ns = 1,
+                                          .latency_ns = AILIVE_NO_LATENCY,
+                                          .kind = AILIVE_KIND_DECISION,
+                                          .decision = AILIVE_ACCEPT,
+                                          .component = AILIVE_COMPONENT_DEFAULT,
+                                          .run_id = AILIVE_RUN_ID_DEFAULT},
+                                  .reason = {"none", 4},
+                                  .component = {"c", 1},
+                                  .run_id = {"r", 1}};
+    char text[SPOOL_LINE_MAX_BYTES], name[SPOOL_NAME_BYTES], path[128];
+
+    (void)context;
+    assert_int_equal(mkdir(in_folder("spool"), 0700), 0);
+    spool_reader_add(spools, in_folder("spool"));
+    spool_file_name(&producer, 1, name);
+    snprintf(path, sizeof(path), "spool/%s", name);
+    for (record.seq = 0; record.seq < 8; record.seq++) /* 8 and 9 are in no file */
+        file_put(path, O_CREAT | O_APPEND, text, spool_format_record(&record, text));
+    folder_begin();
+    names_put();
+    ring_put(ring_make(10, 12));
+    owner_dies();
+    ring_source_up(spools);
+    for (unsigned i = 0; i < 20 && counted() < 2; i++)
+        usleep(100000);
+    usleep(1500000); /* more than one look: it still waits, because the spool was not read */
+    assert_int_equal(counted(), 2);
+    assert_int_equal(dropped("lost"), 0);
+    assert_true(file_there(path_of("ring-1")));
+    for (unsigned i = 0; i < 800 && !one_salvaged(); i++) {
+        spool_reader_tick(spools);
+        usleep(10000);
+    }
+    assert_int_equal(counted(), 10);
+    assert_int_equal(dropped("lost"), 2);
+    assert_true(one_salvaged());
+    source_ring_close(source);
+    source = NULL;
+    spool_reader_free(spools);
+    contract_free(contract);
+}
+
+/* ---- with the real SDK ---- */
+
+static void a_killed_process_of_the_sdk_is_salvaged_to_the_last_record(void **context)
+{
+    int status;
+    pid_t child = fork();
+
+    (void)context;
+    if (child == 0) {
+        struct ailive_options options = AILIVE_OPTIONS_INIT;
+        struct ailive *instance;
+        ailive_name reason;
+
+        options.runtime_dir = runtime;
+        options.spool_dir = in_folder("spool");
+        options.ipc_url = "ipc:///nonexistent/socket";
+        options.spool_after_ms = 60000;
+        if (ailive_open(&options, &instance) != 0)
+            _exit(9);
+        for (unsigned i = 0; i < 1000; i++)
+            if (ailive_record_decision(instance, AILIVE_REJECT, AILIVE_REASON_COOLDOWN, AILIVE_ACTION_NONE,
+                                       1000) != 0)
+                _exit(8);
+        /* First used in the last record before the kill. */
+        if (ailive_register(instance, AILIVE_NAME_REASON, "brand_new", &reason) != 0 ||
+            ailive_record_decision(instance, AILIVE_REJECT, reason, AILIVE_ACTION_NONE, 1000) != 0)
+            _exit(7);
+        kill(getpid(), SIGKILL);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    ring_source_up(NULL);
+    assert_true(within(one_salvaged));
+    assert_int_equal(counted(), 1001);
+    assert_int_equal(dropped(""), 0);
+}
+
+/* ---- the folder ---- */
+
+static void old_half_made_folders_are_removed_and_young_ones_stay(void **context)
+{
+    struct timespec old[2] = {{.tv_sec = time(NULL) - 3600}, {.tv_sec = time(NULL) - 3600}};
+    char young[128], stale[128];
+
+    (void)context;
+    snprintf(young, sizeof(young), "runtime/.%s.new", hex);
+    producer.bytes[5] = 9;
+    event_producer_format(&producer, hex);
+    snprintf(stale, sizeof(stale), "runtime/.%s.new", hex);
+    assert_int_equal(mkdir(in_folder(young), 0700), 0);
+    assert_int_equal(mkdir(in_folder(stale), 0700), 0);
+    assert_int_equal(utimensat(AT_FDCWD, in_folder(stale), old, 0), 0);
+    ring_source_up(NULL);
+    source_ring_close(source);
+    source = NULL;
+    assert_true(file_there(young));
+    assert_false(file_there(stale));
+}
+
+static void a_second_sidecar_on_the_folder_is_refused_with_the_pid(void **context)
+{
+    struct source_ring_options options = {.runtime = runtime};
+    struct source_ring *second;
+    char pid[32];
+
+    (void)context;
+    ring_source_up(NULL);
+    snprintf(pid, sizeof(pid), "pid %ld", (long)getpid());
+    assert_int_equal(source_ring_open(&options, ingest, &second, error, sizeof(error)), -1);
+    assert_non_null(strstr(error, "another sidecar"));
+    assert_non_null(strstr(error, pid));
+}
+
+static void other_files_in_the_runtime_folder_are_left_alone(void **context)
+{
+    (void)context;
+    file_append("runtime/notes.txt", "x");
+    assert_int_equal(mkdir(in_folder("runtime/0123"), 0700), 0);
+    ring_source_up(NULL);
+    source_ring_close(source);
+    source = NULL;
+    assert_true(file_there("runtime/notes.txt"));
+    assert_true(file_there("runtime/0123"));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_killed_process_of_the_sdk_is_salvaged_to_the_last_record),
+        TEST(a_dead_producers_records_are_counted_and_its_folder_removed),
+        TEST(a_living_producer_is_left_alone),
+        TEST(what_was_shipped_before_the_death_is_not_counted_again),
+        TEST(range_drops_and_door_words_are_salvaged_too),
+        TEST(records_with_unknown_names_count_as_invalid),
+        TEST(what_cannot_be_read_is_reported_and_never_deleted),
+        TEST(a_ring_that_cannot_be_read_does_not_keep_the_others_from_being_counted),
+        TEST(links_in_place_of_rings_are_not_followed),
+        TEST(a_gap_waits_for_the_spool_and_is_not_lost),
+        TEST(old_half_made_folders_are_removed_and_young_ones_stay),
+        TEST(a_second_sidecar_on_the_folder_is_refused_with_the_pid),
+        TEST(other_files_in_the_runtime_folder_are_left_alone),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
