@@ -158,7 +158,7 @@ static struct generation *follow_add(struct follow *follow, size_t at, int fd, c
         return NULL;
     }
     file->quiet_since_ms = now_ms;
-    memmove(&follow->files[at + 1], &follow->files[at], (follow->count - at) * sizeof(follow->files[0]));
+    memmove(&follow->files[at + 1], &follow->files[at], (follow->count - at) * sizeof(struct generation *));
     follow->files[at] = file;
     follow->count++;
     return file;
@@ -170,7 +170,8 @@ static void follow_drop(struct follow *follow, size_t at)
 
     if (follow->live == file)
         follow->live = NULL;
-    memmove(&follow->files[at], &follow->files[at + 1], (follow->count - at - 1) * sizeof(follow->files[0]));
+    memmove(&follow->files[at], &follow->files[at + 1],
+            (follow->count - at - 1) * sizeof(struct generation *));
     follow->count--;
     generation_free(file);
 }

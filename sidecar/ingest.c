@@ -310,18 +310,26 @@ static void health_committed(struct ingest *ingest, uint64_t duration_ns)
     pthread_mutex_unlock(&ingest->health_lock);
 }
 
+static int recover_state(struct ingest *ingest, char *error, size_t error_cap)
+{
+    if (state_reopen(ingest->state) == 0) {
+        if (ingest_load(ingest, error, error_cap) != 0)
+            return -1;
+        if (state_probe(ingest->state) == 0)
+            return 0;
+    }
+    snprintf(error, error_cap, "%s", state_error(ingest->state));
+    return -1;
+}
+
 /* Reads back what the state holds and takes work on again once a write succeeds. Lock held. Called by the
  * timer only: on a full disk every unit fails, and each would reopen and reload. */
 static void ingest_recover(struct ingest *ingest)
 {
-    char error[256] = "";
+    char error[256];
 
     aggregate_reset(ingest->aggregate);
-    if (state_reopen(ingest->state) != 0)
-        snprintf(error, sizeof(error), "%s", state_error(ingest->state));
-    else if (ingest_load(ingest, error, sizeof(error)) == 0 && state_probe(ingest->state) != 0)
-        snprintf(error, sizeof(error), "%s", state_error(ingest->state));
-    if (error[0] != '\0') {
+    if (recover_state(ingest, error, sizeof(error)) != 0) {
         health_uncommitted(ingest, error);
         return;
     }

@@ -28,7 +28,7 @@ const char *road_name(enum road road);
 
 /* One contiguous run of one ring's sequence numbers. Exactly one of: observations (drop < 0), a range drop.
  */
-struct ingest_run {
+struct ingest_run { /* NOLINT(clang-analyzer-optin.performance.Padding): in the order it is read */
     struct event_producer producer;
     uint32_t ring;
     uint64_t first;

@@ -19,8 +19,8 @@
 
 #define RING_KEY_BYTES      (1u + EVENT_PRODUCER_BYTES + 4u)
 #define TOMBSTONE_KEY_BYTES (1u + EVENT_PRODUCER_BYTES)
-#define DOOR_BYTES          (8u * LAYOUT_DOOR_WORDS)
-#define RANGE_BYTES         16u
+#define DOOR_BYTES          ((size_t)8 * LAYOUT_DOOR_WORDS)
+#define RANGE_BYTES         ((size_t)16)
 
 struct ledger_ring {
     struct event_producer producer;
@@ -582,7 +582,7 @@ static bool ring_restore(struct ledger *ledger, const unsigned char *key, const 
         table_add(ledger, &producer, ring, &entry) != LEDGER_OK)
         return false;
     for (size_t i = 0; i < LAYOUT_DOOR_WORDS; i++)
-        entry->door[i] = read_u64(value + 8 * i);
+        entry->door[i] = read_u64(value + (size_t)8 * i);
     value += DOOR_BYTES;
     for (size_t i = 0; i < count; i++, value += RANGE_BYTES) {
         uint64_t first = read_u64(value), end = read_u64(value + 8);

@@ -284,6 +284,7 @@ static int ring_open(int folder_fd, uint32_t number, struct layout_ring *ring, c
     const char *wrong = NULL;
     int fd;
 
+    memset(ring, 0, sizeof(*ring));
     layout_ring_name(number, name);
     fd = open_in(folder_fd, name, &status);
     if (fd < 0)

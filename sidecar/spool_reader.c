@@ -244,6 +244,7 @@ static bool unit_commit_at(struct spool_reader *reader, struct spool_file *file,
         *unit = (struct ingest_unit){.road = ROAD_SPOOL, .positions = &positions};
         status = ingest_take(reader->ingest, unit, NULL);
     }
+    unit->positions = NULL;
     change_list_fini(&positions);
     if (status == INGEST_COMMITTED)
         tail_committed(&file->tail);
