@@ -9,6 +9,7 @@
 #include "config.h"
 
 #include <ailive/ailive.h>
+#include <wire/paths.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -359,8 +360,8 @@ static int emit_options(struct emit *emit, int argc, char **argv, bool *run)
                                             {"tally", required_argument, 0, 't'},
                                             COMMAND_COMMON_OPTIONS,
                                             {0, 0, 0, 0}};
-    const char *component = NULL, *run_id = NULL;
-    char error[256];
+    const char *component = NULL, *run_id = NULL, *wrong;
+    char error[256], socket[PATHS_SOCKET_BYTES];
     int option, status = COMMAND_OK;
 
     while ((option = command_next_option(argc, argv, options, emit_help, &status)) >= 0)
@@ -372,6 +373,8 @@ static int emit_options(struct emit *emit, int argc, char **argv, bool *run)
         return command_usage("emit", "unexpected argument '%s'", argv[optind]);
     if (!emit->ipc_url == !emit->out_path)
         return command_usage("emit", "give --ipc URL or --out FILE, one of the two");
+    if (emit->ipc_url && (wrong = paths_socket(emit->ipc_url, socket)) != NULL)
+        return command_usage("emit", "--ipc %s: %s", emit->ipc_url, wrong);
     if (!config_component(component, emit->component, error, sizeof(error)) ||
         !config_run_id(run_id, emit->run_id, error, sizeof(error)))
         return command_usage("emit", "%s", error);

@@ -46,6 +46,7 @@ struct follow {
     size_t count;
     struct generation *live;     /* the one at the path; NULL while the path is empty */
     struct timespec folder_time; /* when copies were last looked for */
+    bool crowded; /* this tick found more generations than there is room for: what comes after them waits */
     struct log_condition missing, unreadable, failing;
 };
 
@@ -130,6 +131,8 @@ static void follow_rewind(struct follow *follow)
         for (size_t j = 0; j < count; j++)
             if (marks[j].id == mark.id)
                 mark = marks[j];
+        if (mark.since_ns < tail->mark.since_ns)
+            mark.since_ns = tail->mark.since_ns; /* the copies found since are in the list */
         tail_rewind(tail, &mark);
     }
     follow->stalled = false;
@@ -143,12 +146,16 @@ static void generation_free(struct generation *file)
     free(file);
 }
 
-/* Takes fd over and puts it at index `at`. NULL: no room or memory; fd is closed. */
+/* Takes fd over and puts it at index `at`. NULL: no room (follow->crowded) or memory; fd is closed. */
 static struct generation *follow_add(struct follow *follow, size_t at, int fd, const struct tail_mark *mark,
                                      int64_t now_ms)
 {
-    struct generation *file = follow->count < FOLLOW_GENERATIONS_MAX ? calloc(1, sizeof(*file)) : NULL;
+    struct generation *file = NULL;
 
+    if (follow->count == FOLLOW_GENERATIONS_MAX)
+        follow->crowded = true;
+    else
+        file = calloc(1, sizeof(*file));
     if (file == NULL) {
         close(fd);
         return NULL;
@@ -302,21 +309,21 @@ static int siblings_find(const struct follow *follow, int folder_fd, const struc
     return -1;
 }
 
-/* Adds, at index `at`, every sibling that came after the file fd: it was born and written later. Returns how
- * many. */
-static size_t siblings_add_newer(struct follow *follow, int folder_fd, const struct sibling *siblings,
-                                 size_t count, int fd, uint64_t live_inode, size_t at, int64_t now_ms)
+/* Adds, at index `at`, every sibling that came after the file fd: it was born and written later. Stops where
+ * there is no more room: the rest is found from the last one added. */
+static void siblings_add_newer(struct follow *follow, int folder_fd, const struct sibling *siblings,
+                               size_t count, int fd, uint64_t live_inode, size_t at, int64_t now_ms)
 {
     struct statx status;
     int64_t born_ns, modified_ns;
     size_t added = 0;
 
     if (statx(fd, "", AT_EMPTY_PATH, STATX_MTIME | STATX_BTIME, &status) != 0)
-        return 0;
+        return;
     modified_ns = status.stx_mtime.tv_sec * NANOSECONDS + status.stx_mtime.tv_nsec;
     born_ns =
         status.stx_mask & STATX_BTIME ? status.stx_btime.tv_sec * NANOSECONDS + status.stx_btime.tv_nsec : 0;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && !follow->crowded; i++) {
         struct stat file_status;
         int sibling_fd;
 
@@ -331,7 +338,6 @@ static size_t siblings_add_newer(struct follow *follow, int folder_fd, const str
             added++;
         }
     }
-    return added;
 }
 
 /* ---- finding out where the stored generations are ---- */
@@ -406,6 +412,19 @@ static void follow_find_out(struct follow *follow, int64_t now_ms)
     follow->found_out = true;
 }
 
+static bool folder_changed(struct follow *follow, int folder_fd)
+{
+    struct stat status;
+    bool changed;
+
+    if (fstat(folder_fd, &status) != 0)
+        return true;
+    changed = status.st_mtim.tv_sec != follow->folder_time.tv_sec ||
+              status.st_mtim.tv_nsec != follow->folder_time.tv_nsec;
+    follow->folder_time = status.st_mtim;
+    return changed;
+}
+
 /* ---- the file at the path ---- */
 
 static void live_take(struct follow *follow, int fd, int64_t now_ms)
@@ -420,21 +439,26 @@ static void live_take(struct follow *follow, int fd, int64_t now_ms)
     follow_commit(follow, NULL, 0);
 }
 
-/* The path now names another file than before: those that came and went in between are read first. */
-static void live_replaced(struct follow *follow, struct generation *old, int fd, const struct stat *status,
-                          int64_t now_ms)
+/* The newest generation is no longer at the path: those that came and went since are read before what is
+ * there now (live_inode; 0: nothing). */
+static void missed_look(struct follow *follow, uint64_t live_inode, int64_t now_ms)
 {
+    const struct generation *newest = follow->count > 0 ? follow->files[follow->count - 1] : NULL;
+    int folder_fd = newest != NULL ? open_folder(follow) : -1;
+    struct sibling *siblings = NULL;
     size_t count = 0;
-    int folder_fd = open_folder(follow);
-    struct sibling *siblings = folder_fd >= 0 ? siblings_list(follow, folder_fd, false, &count) : NULL;
 
+    if (folder_fd < 0)
+        return;
+    if (folder_changed(follow, folder_fd) || live_inode != 0)
+        siblings = siblings_list(follow, folder_fd, false, &count);
     if (siblings != NULL)
-        siblings_add_newer(follow, folder_fd, siblings, count, old->tail.fd, (uint64_t)status->st_ino,
-                           follow->count, now_ms);
+        siblings_add_newer(follow, folder_fd, siblings, count, newest->tail.fd, live_inode, follow->count,
+                           now_ms);
+    if (follow->crowded)
+        follow->folder_time = (struct timespec){0}; /* look again when there is room */
     free(siblings);
-    if (folder_fd >= 0)
-        close(folder_fd);
-    live_take(follow, fd, now_ms);
+    close(folder_fd);
 }
 
 static bool is_file(const struct generation *file, const struct stat *status)
@@ -466,7 +490,7 @@ static void live_absent(struct follow *follow, int error)
 
 static void live_refresh(struct follow *follow, int64_t now_ms)
 {
-    struct generation *old = follow->count > 0 ? follow->files[follow->count - 1] : NULL, *known;
+    struct generation *known;
     struct stat status;
     int fd;
 
@@ -477,6 +501,7 @@ static void live_refresh(struct follow *follow, int64_t now_ms)
     fd = tail_open_path(AT_FDCWD, follow->path, &status);
     if (fd < 0) {
         live_absent(follow, errno);
+        missed_look(follow, 0, now_ms);
         return;
     }
     log_clear(&follow->missing, "%s is there now", follow->path);
@@ -485,10 +510,12 @@ static void live_refresh(struct follow *follow, int64_t now_ms)
     if (known != NULL) {
         follow->live = known;
         close(fd);
-    } else if (old != NULL) {
-        live_replaced(follow, old, fd, &status, now_ms);
     } else {
-        live_take(follow, fd, now_ms);
+        missed_look(follow, (uint64_t)status.st_ino, now_ms);
+        if (follow->crowded)
+            close(fd); /* its turn comes when those before it are read */
+        else
+            live_take(follow, fd, now_ms);
     }
 }
 
@@ -502,19 +529,29 @@ static int64_t utc_ns(void)
     return now.tv_sec * NANOSECONDS + now.tv_nsec;
 }
 
-/* The part after a truncation that a copy may still hold (copytruncate), and copies of what came and went
- * since: read before the file's new contents. */
+static int64_t made_ns(const struct sibling *sibling)
+{
+    return sibling->born_ns != 0 ? sibling->born_ns : sibling->modified_ns;
+}
+
+/* The part after a truncation that a copy may still hold (copytruncate): read before the file's new contents.
+ * Copies made after that one hold what came and went since: copies_find() takes them in. */
 static void truncated_find_copy(struct follow *follow, const struct tail_mark *mark, size_t at,
                                 int64_t now_ms)
 {
     size_t count = 0;
     int folder_fd = open_folder(follow), fd = -1;
     struct sibling *siblings = folder_fd >= 0 ? siblings_list(follow, folder_fd, true, &count) : NULL;
+    struct generation *copy = NULL;
 
     if (siblings != NULL && mark->first_len > 0)
         fd = siblings_find(follow, folder_fd, siblings, count, mark);
-    if (fd >= 0 && follow_add(follow, at, fd, mark, now_ms) != NULL)
-        siblings_add_newer(follow, folder_fd, siblings, count, follow->files[at]->tail.fd, 0, at + 1, now_ms);
+    if (fd >= 0)
+        copy = follow_add(follow, at, fd, mark, now_ms);
+    for (size_t i = 0; copy != NULL && i < count; i++)
+        if (siblings[i].inode == copy->tail.mark.inode)
+            follow->files[at + 1]->tail.mark.since_ns = made_ns(&siblings[i]);
+    follow->folder_time = (struct timespec){0};
     free(siblings);
     if (folder_fd >= 0)
         close(folder_fd);
@@ -530,19 +567,6 @@ static bool begins_alike(int fd, int other_fd)
     return both > 0 && memcmp(bytes, other, (size_t)both) == 0;
 }
 
-static bool folder_changed(struct follow *follow, int folder_fd)
-{
-    struct stat status;
-    bool changed;
-
-    if (fstat(folder_fd, &status) != 0)
-        return true;
-    changed = status.st_mtim.tv_sec != follow->folder_time.tv_sec ||
-              status.st_mtim.tv_nsec != follow->folder_time.tv_nsec;
-    follow->folder_time = status.st_mtim;
-    return changed;
-}
-
 /* At offset 0 nothing shows that the file was filled, copied and truncated since the last look, but the copy:
  * a sibling made since then that is not a copy of what the file holds now. */
 static void copies_find(struct follow *follow, int folder_fd, int64_t now_ms)
@@ -553,19 +577,23 @@ static void copies_find(struct follow *follow, int folder_fd, int64_t now_ms)
 
     while (follow->files[at] != live)
         at++;
-    for (size_t i = 0; siblings != NULL && i < count; i++) {
-        int64_t made_ns = siblings[i].born_ns != 0 ? siblings[i].born_ns : siblings[i].modified_ns;
+    for (size_t i = 0; siblings != NULL && i < count && !follow->crowded; i++) {
         struct stat status;
         int fd;
 
-        if (made_ns <= live->tail.mark.since_ns || follow_by_inode(follow, siblings[i].inode) != NULL)
+        if (made_ns(&siblings[i]) <= live->tail.mark.since_ns ||
+            follow_by_inode(follow, siblings[i].inode) != NULL)
             continue;
         fd = tail_open_path(folder_fd, siblings[i].name, &status);
-        if (fd >= 0 && begins_alike(fd, live->tail.fd))
+        if (fd >= 0 && begins_alike(fd, live->tail.fd)) {
             close(fd);
-        else if (fd >= 0 && follow_add(follow, at, fd, NULL, now_ms) != NULL)
+        } else if (fd >= 0 && follow_add(follow, at, fd, NULL, now_ms) != NULL) {
+            live->tail.mark.since_ns = made_ns(&siblings[i]); /* it is never found a second time */
             at++;
+        }
     }
+    if (follow->crowded)
+        follow->folder_time = (struct timespec){0}; /* look again when there is room */
     free(siblings);
 }
 
@@ -573,7 +601,7 @@ static void copies_look(struct follow *follow, int64_t now_ms)
 {
     int folder_fd;
 
-    if (follow->live == NULL || follow->live->tail.mark.offset > 0)
+    if (follow->live == NULL || follow->live->tail.mark.offset > 0 || follow->crowded)
         return;
     folder_fd = open_folder(follow);
     if (folder_fd < 0)
@@ -593,6 +621,10 @@ static void follow_truncated(struct follow *follow, struct generation *file, int
     log_info("%s was truncated at byte %llu; it is read from its start", follow->path,
              (unsigned long long)before.offset);
     tail_reset(&file->tail);
+    if (follow->count == FOLLOW_GENERATIONS_MAX && at > 0) {
+        follow_drop(follow, 0); /* read to its end: those before this one are */
+        at--;
+    }
     truncated_find_copy(follow, &before, at, now_ms);
     follow_commit(follow, NULL, 0);
 }
@@ -680,9 +712,12 @@ static int64_t drain_ms(const struct follow *follow)
     return follow->count > FOLLOW_GENERATIONS_MAX / 2 ? 1000 : FOLLOW_DRAIN_MS;
 }
 
-/* Lets rotated files go that nobody writes any more. All of them are at their end. */
-static void follow_drain(struct follow *follow, int64_t now_ms)
+/* Lets rotated files go that nobody writes any more. All of them are at their end. Returns whether there is
+ * room now. */
+static bool follow_drain(struct follow *follow, int64_t now_ms)
 {
+    bool dropped = false;
+
     for (size_t i = 0; i < follow->count && !follow->stalled;) {
         struct generation *file = follow->files[i];
         int64_t quiet_ms = now_ms - file->quiet_since_ms;
@@ -699,8 +734,9 @@ static void follow_drain(struct follow *follow, int64_t now_ms)
             continue;
         }
         follow_drop(follow, i);
-        follow_commit(follow, NULL, 0);
+        dropped = follow_commit(follow, NULL, 0);
     }
+    return dropped;
 }
 
 bool follow_tick(struct follow *follow, int64_t now_ms)
@@ -714,12 +750,14 @@ bool follow_tick(struct follow *follow, int64_t now_ms)
     }
     if (!follow->found_out)
         follow_find_out(follow, now_ms);
+    follow->crowded = false;
     live_refresh(follow, now_ms);
     copies_look(follow, now_ms);
     for (size_t i = 0; i < follow->count && at_end && !follow->stalled; i++)
-        at_end = follow_read(follow, follow->files[i], now_ms, &more);
-    if (at_end)
-        follow_drain(follow, now_ms);
+        if (follow->files[i] != follow->live || !follow->crowded)
+            at_end = follow_read(follow, follow->files[i], now_ms, &more);
+    if (at_end && follow_drain(follow, now_ms) && follow->crowded)
+        more = true;
     return more && !follow->stalled;
 }
 

@@ -118,31 +118,44 @@ static bool source_look(struct source_file *source)
     return spool_reader_tick(source->spools) || more;
 }
 
-/* Waits for the stop, an event or the timeout. Returns false when told to stop. */
-static bool source_wait(struct source_file *source, int timeout_ms, bool for_events)
+enum wake {
+    WAKE_TIMER,
+    WAKE_EVENT,
+    WAKE_STOP
+};
+
+static enum wake source_wait(struct source_file *source, int timeout_ms, bool for_events)
 {
     struct pollfd fds[2] = {{.fd = source->stop_fd, .events = POLLIN},
                             {.fd = source->inotify_fd, .events = POLLIN}};
     int n = poll(fds, for_events && source->inotify_fd >= 0 ? 2 : 1, timeout_ms);
 
-    return !(n > 0 && (fds[0].revents & POLLIN));
+    if (n > 0 && (fds[0].revents & POLLIN))
+        return WAKE_STOP;
+    return n > 0 ? WAKE_EVENT : WAKE_TIMER;
+}
+
+/* Waits until it is worth looking again. */
+static enum wake source_rest(struct source_file *source, int timeout_ms, bool more)
+{
+    enum wake wake = source_wait(source, more ? 0 : timeout_ms, true);
+
+    /* An event seldom comes alone. */
+    return wake == WAKE_EVENT && !more ? source_wait(source, SOURCE_FILE_REST_MS, false) : wake;
 }
 
 static void *source_run(void *argument)
 {
     struct source_file *source = argument;
-    bool more = false, running = true;
+    enum wake wake = WAKE_TIMER;
     int64_t deadline_ms;
 
-    while (running) {
+    while (wake != WAKE_STOP) {
         int timeout_ms = source_watch(source);
 
         if (source->inotify_fd >= 0)
             inotify_drain(source);
-        more = source_look(source);
-        running = source_wait(source, more ? 0 : SOURCE_FILE_REST_MS, false);
-        if (running && !more)
-            running = source_wait(source, timeout_ms, true);
+        wake = source_rest(source, timeout_ms, source_look(source));
     }
     deadline_ms = monotonic_ms() + SOURCE_FILE_CLOSE_MS;
     while (source_look(source) && monotonic_ms() < deadline_ms)

@@ -5,17 +5,21 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from support.stack import AILIVE, BIN, ROOT, Sidecar, StackTest, main, wait_for  # noqa: E402
+from support.stack import BIN, Sidecar, StackTest, golden, main, wait_for  # noqa: E402
 
 PEER = str(BIN / "nng_peer")
-GOLDEN = ROOT / "tests/unit/golden/batch.bin"
-GOLDEN_ROWS = 3
+GOLDEN_ROWS = 4
 
 
 class Interop(StackTest):
+    def setUp(self):
+        super().setUp()
+        self.batch = self.folder / "batch"
+        self.batch.write_bytes(golden("batch"))
+
     def test_libnng_req_is_answered_by_the_sidecar_and_counted_once(self):
         sidecar = Sidecar(self)
-        done = self.run_ok(PEER, "req", self.ipc, str(GOLDEN), "3")
+        done = self.run_ok(PEER, "req", self.ipc, str(self.batch), "3")
         self.assertEqual(3, done.stdout.decode().count("status "))
         series = sidecar.series()
         self.assertEqual(2.0 * GOLDEN_ROWS, series['ailive_events_duplicate_total{road="nng"}'])
@@ -32,7 +36,7 @@ class Interop(StackTest):
 
     def test_nngcat_req_is_answered(self):
         sidecar = Sidecar(self)
-        done = self.run_ok("nngcat", "--req", "--dial", self.ipc, "--file", str(GOLDEN), "--hex")
+        done = self.run_ok("nngcat", "--req", "--dial", self.ipc, "--file", str(self.batch), "--hex")
         self.assertIn(b"\\x", done.stdout)
         series = sidecar.series()
         self.assertEqual(float(GOLDEN_ROWS), series['ailive_events_total{road="nng"}'] +

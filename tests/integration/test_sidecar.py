@@ -11,7 +11,7 @@ import time
 import urllib.error
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from support.stack import AILIVE, ROOT, Sidecar, StackTest, free_port, main, parse_series, total, wait_for  # noqa: E402
+from support.stack import AILIVE, ROOT, Sidecar, StackTest, free_port, golden, main, total, wait_for  # noqa: E402
 
 DECISIONS = "peaktrade_ai_decisions_total"
 
@@ -152,10 +152,10 @@ class Hostile(StackTest):
         sidecar = Sidecar(self)
         path = self.ipc[len("ipc://"):]
         greeting = b"\x00SP\x00\x00\x30\x00\x00"
-        golden = (ROOT / "tests/unit/golden/batch.bin").read_bytes()
+        batch = golden("batch")
         for _ in range(60):
             noise = source.randbytes(source.randrange(300))
-            body = bytearray(b"\x80\x00\x00\x01" + golden)
+            body = bytearray(b"\x80\x00\x00\x01" + batch)
             for _ in range(source.randrange(1, 5)):
                 body[source.randrange(4, len(body))] = source.randrange(256)
             for data in (noise, greeting + noise, greeting + b"\x01" + struct.pack(">Q", 1 << 40),

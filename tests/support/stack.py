@@ -26,6 +26,12 @@ CONTRACT_ENV = ("PEAK_TRADE_AI_EVENTS_JSONL", "PEAK_TRADE_AI_RUN_ID", "PEAK_TRAD
                 "AILIVE_IPC_URL", "AILIVE_DISABLED")
 
 
+def golden(name):
+    """Bytes kept in tests/unit/golden as lines of hexadecimal digits, with # comments."""
+    lines = (ROOT / f"tests/unit/golden/{name}.hex").read_text().splitlines()
+    return bytes.fromhex("".join(line.split("#")[0] for line in lines))
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -134,8 +140,9 @@ class StackTest(unittest.TestCase):
         process = subprocess.Popen(command, env=env or self.env, stdin=subprocess.DEVNULL, stdout=stdout,
                                    stderr=stderr, **rest)
         self.processes.append(process)
-        if hasattr(stderr, "close"):
-            stderr.close()
+        for stream in (stdout, stderr):
+            if hasattr(stream, "close"):
+                stream.close()
         return process
 
     def run_ok(self, *command, env=None, seconds=60, status=0):

@@ -485,6 +485,31 @@ static void the_last_line_of_a_rotated_file_needs_no_newline(void **context)
     assert_int_equal(counted(), 3);
 }
 
+static void many_rotations_while_away_lose_nothing(void **context)
+{
+    char name[32];
+
+    (void)context;
+    follow_up(false);
+    lines_put("e.jsonl", 3);
+    tick();
+    follow_close(follow);
+    for (unsigned i = 0; i < 2 * FOLLOW_GENERATIONS_MAX + 7; i++) {
+        lines_put("e.jsonl", 2);
+        snprintf(name, sizeof(name), "e.jsonl.%u", i);
+        renamed("e.jsonl", name);
+        usleep(10000);
+    }
+    lines_put("e.jsonl", 1);
+    follow_up(false);
+    tick();
+    tick();
+    assert_int_equal(counted(), 3 + 2 * (2 * FOLLOW_GENERATIONS_MAX + 7) + 1);
+    restart();
+    tick();
+    assert_int_equal(counted(), 3 + 2 * (2 * FOLLOW_GENERATIONS_MAX + 7) + 1);
+}
+
 static void more_rotations_than_generations_lose_nothing(void **context)
 {
     char name[32];
@@ -552,6 +577,31 @@ static void copytruncate_while_away_reads_the_rest_from_the_copy(void **context)
     restart();
     tick();
     assert_int_equal(counted(), 56);
+}
+
+static void many_copytruncates_between_two_looks_lose_nothing(void **context)
+{
+    char name[32], text[128];
+    unsigned n = 0;
+
+    (void)context;
+    follow_up(false);
+    for (unsigned i = 0; i < 2 * FOLLOW_GENERATIONS_MAX + 7; i++) {
+        snprintf(text, sizeof(text), "{\"v\":1,\"n\":%u,\"decision\":\"accept\"}\n", n++);
+        file_append("e.jsonl", text);
+        if (i == 0 || i == 3)
+            tick();
+        usleep(10000);
+        snprintf(name, sizeof(name), "e.jsonl.%u", i);
+        copied("e.jsonl", name);
+        assert_int_equal(truncate(in_folder("e.jsonl"), 0), 0);
+    }
+    tick();
+    tick();
+    assert_int_equal(counted(), n);
+    restart();
+    tick();
+    assert_int_equal(counted(), n);
 }
 
 static void a_file_truncated_and_grown_past_the_position_is_read_anew(void **context)
@@ -1005,6 +1055,8 @@ int main(void)
         TEST(another_file_under_the_same_name_while_away_is_read_from_its_start),
         TEST(a_copy_with_another_inode_is_the_same_file),
         TEST(the_last_line_of_a_rotated_file_needs_no_newline),
+        TEST(many_rotations_while_away_lose_nothing),
+        TEST(many_copytruncates_between_two_looks_lose_nothing),
         TEST(more_rotations_than_generations_lose_nothing),
         TEST(copytruncate_reads_the_rest_from_the_copy),
         TEST(copytruncate_while_away_reads_the_rest_from_the_copy),
