@@ -753,9 +753,11 @@ bool follow_tick(struct follow *follow, int64_t now_ms)
     follow->crowded = false;
     live_refresh(follow, now_ms);
     copies_look(follow, now_ms);
-    for (size_t i = 0; i < follow->count && at_end && !follow->stalled; i++)
+    for (size_t i = 0; i < follow->count && at_end && !follow->stalled; i++) {
+        assert(follow->files[i] != NULL);
         if (follow->files[i] != follow->live || !follow->crowded)
             at_end = follow_read(follow, follow->files[i], now_ms, &more);
+    }
     if (at_end && follow_drain(follow, now_ms) && follow->crowded)
         more = true;
     return more && !follow->stalled;
