@@ -721,3 +721,8 @@ const unsigned char *ingest_epoch(const struct ingest *ingest)
 {
     return state_epoch(ingest->state);
 }
+
+int64_t ingest_since_ns(const struct ingest *ingest)
+{
+    return state_since_ns(ingest->state);
+}

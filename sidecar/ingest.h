@@ -122,5 +122,6 @@ struct ingest_health {
 };
 void ingest_health(struct ingest *ingest, struct ingest_health *out);
 const unsigned char *ingest_epoch(const struct ingest *ingest);
+int64_t ingest_since_ns(const struct ingest *ingest); /* state_since_ns() */
 
 #endif

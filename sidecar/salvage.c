@@ -358,6 +358,48 @@ enum salvage_status salvage_give_up(struct salvage *salvage, int folder_fd,
     return status;
 }
 
+void salvage_tails(struct salvage *salvage, int folder_fd, uint64_t *tails)
+{
+    struct layout_ring ring;
+    char why[128];
+
+    memset(tails, 0, LAYOUT_RINGS_MAX * sizeof(*tails));
+    if (rings_list(salvage, folder_fd) != 0)
+        return;
+    for (size_t i = 0; i < salvage->ring_count; i++) {
+        int fd = ring_open(folder_fd, salvage->rings[i], &ring, why, sizeof(why));
+
+        if (fd < 0)
+            continue; /* changing under us, or foreign: then nothing is given up */
+        tails[ring.number] = ring.tail;
+        close(fd);
+    }
+}
+
+/* A number below the tail was acknowledged, written to the spool whole before the tail moved, or dropped as a
+ * range whose entry was written before the tail moved: so tails first, then spool and drops. */
+enum salvage_status salvage_reconcile(struct salvage *salvage, int folder_fd,
+                                      const struct event_producer *producer, const uint64_t *tails)
+{
+    struct layout_ring ring;
+    char why[128];
+
+    for (uint32_t number = 0; number < LAYOUT_RINGS_MAX; number++) {
+        int fd;
+
+        if (tails[number] == 0 || ingest_accounted(salvage->ingest, producer, number, tails[number]))
+            continue;
+        fd = ring_open(folder_fd, number, &ring, why, sizeof(why));
+        if (fd < 0)
+            return SALVAGE_LATER;
+        close(fd);
+        if (drops_take(salvage, producer, &ring, why, sizeof(why)) != SALVAGE_DONE ||
+            ingest_give_up(salvage->ingest, producer, number, tails[number]) != INGEST_COMMITTED)
+            return SALVAGE_LATER;
+    }
+    return SALVAGE_DONE;
+}
+
 static int remove_rings(int folder_fd)
 {
     DIR *listing = listing_of(folder_fd);

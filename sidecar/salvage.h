@@ -30,6 +30,14 @@ enum salvage_status salvage_take(struct salvage *salvage, int folder_fd,
 enum salvage_status salvage_give_up(struct salvage *salvage, int folder_fd,
                                     const struct event_producer *producer);
 
+/* Of a living producer that is older than the state: what was acknowledged before may be missing now.
+ * salvage_tails() notes the tails of its rings (LAYOUT_RINGS_MAX, 0 where there is none); when its spool has
+ * been read to the end since, salvage_reconcile() takes in its range drops and counts what is still missing
+ * below those tails as lost. */
+void salvage_tails(struct salvage *salvage, int folder_fd, uint64_t *tails);
+enum salvage_status salvage_reconcile(struct salvage *salvage, int folder_fd,
+                                      const struct event_producer *producer, const uint64_t *tails);
+
 /* Removes the folder's files, rings first (while one is there its names and clock are too), and the folder.
  * 0 or errno. */
 int salvage_remove(int runtime_fd, const char *name, int folder_fd);

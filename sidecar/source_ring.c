@@ -48,6 +48,8 @@ struct known_producer {
     bool spool_told;
     int folder_fd, lock_fd; /* PRODUCER_WAITING */
     uint64_t since;         /* spool reader's number when it began to wait */
+    bool reconciled;        /* alive, and nothing of an earlier state is missing */
+    uint64_t *tails;        /* alive, older than the state: as they were at `since` */
     int64_t gone_ms;
 };
 
@@ -102,6 +104,8 @@ static void known_release(struct known_producer *known)
     if (known->lock_fd >= 0)
         close(known->lock_fd); /* and with it the lock */
     known->folder_fd = known->lock_fd = -1;
+    free(known->tails);
+    known->tails = NULL;
 }
 
 static void known_drop(struct source_ring *source, struct known_producer *known)
@@ -206,13 +210,51 @@ static void folder_salvage(struct source_ring *source, struct known_producer *kn
     }
 }
 
+static bool spool_settled(struct source_ring *source, const struct known_producer *known)
+{
+    return source->spools == NULL || spool_reader_settled(source->spools, &known->producer, known->since);
+}
+
 /* Its spool, read to the end since we began to wait, has filled what it could. */
 static void folder_wait(struct source_ring *source, struct known_producer *known, const char *name)
 {
-    if (source->spools != NULL && !spool_reader_settled(source->spools, &known->producer, known->since))
+    if (!spool_settled(source, known))
         return;
     if (salvage_give_up(source->salvage, known->folder_fd, &known->producer) == SALVAGE_DONE)
         folder_finish(source, known, name);
+}
+
+static bool older_than_state(const struct source_ring *source, const struct event_producer *producer)
+{
+    uint64_t made_ns = 0;
+
+    for (unsigned i = 0; i < 8; i++)
+        made_ns = made_ns << 8 | producer->bytes[i];
+    return made_ns < (uint64_t)ingest_since_ns(source->ingest);
+}
+
+static void folder_reconcile(struct source_ring *source, struct known_producer *known, int folder_fd)
+{
+    if (known->reconciled)
+        return;
+    if (!older_than_state(source, &known->producer)) {
+        known->reconciled = true;
+        return;
+    }
+    if (known->tails == NULL) {
+        known->tails = calloc(LAYOUT_RINGS_MAX, sizeof(*known->tails));
+        if (known->tails == NULL)
+            return;
+        salvage_tails(source->salvage, folder_fd, known->tails);
+        known->since = source->spools != NULL ? spool_reader_now(source->spools) : 0;
+        return; /* the next look, at the earliest, finds the spool read */
+    }
+    if (spool_settled(source, known) &&
+        salvage_reconcile(source->salvage, folder_fd, &known->producer, known->tails) == SALVAGE_DONE) {
+        known->reconciled = true;
+        free(known->tails);
+        known->tails = NULL;
+    }
 }
 
 static void folder_look(struct source_ring *source, const char *name, const struct event_producer *producer)
@@ -239,6 +281,8 @@ static void folder_look(struct source_ring *source, const char *name, const stru
     }
     if (lock_fd >= 0)
         close(lock_fd);
+    else
+        folder_reconcile(source, known, folder_fd);
     close(folder_fd);
 }
 

@@ -4,6 +4,9 @@
  * folder every SOURCE_RING_LOOK_MS. A producer is dead when the lock of its folder can be taken, and only
  * then.
  *
+ * A living producer that is older than the state (the state was lost, or is an old copy) is looked at once:
+ * what was acknowledged to an earlier state and can come from nowhere any more is counted as lost.
+ *
  * Also: tells the spool reader where producers spool, removes half-made folders, and lets ingest forget
  * producers that are gone for good.
  */

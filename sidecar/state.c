@@ -43,6 +43,7 @@
 static const char version_key[] = "mversion";
 static const char version_text[] = "1";
 static const char epoch_key[] = "mepoch";
+static const char since_key[] = "msince";
 static const char probe_key[] = "mprobe";
 
 struct state {
@@ -53,6 +54,7 @@ struct state {
     MDB_dbi dbi;
     bool renewed; /* data was lost or is older than it was: this run takes another epoch */
     unsigned char epoch[STATE_EPOCH_BYTES];
+    int64_t since_ns;
     char error[ERROR_BYTES];
     _Atomic uint64_t size_bytes;
     /* Commits since the last sync. Raised by the committing thread, taken by the syncing one; the count alone
@@ -389,11 +391,44 @@ static uint64_t env_map_bytes(struct state *state)
     return map;
 }
 
-/* Reads or makes the two keys that are state's own. */
+static int env_new_epoch(struct state *state, MDB_txn *txn)
+{
+    MDB_val epoch_name = {sizeof(epoch_key) - 1, (void *)(uintptr_t)epoch_key};
+    MDB_val since_name = {sizeof(since_key) - 1, (void *)(uintptr_t)since_key};
+    MDB_val epoch = {STATE_EPOCH_BYTES, state->epoch}, since = {sizeof(state->since_ns), &state->since_ns};
+    struct timespec now;
+    int rc;
+
+    if (getrandom(state->epoch, STATE_EPOCH_BYTES, 0) != STATE_EPOCH_BYTES)
+        return errno;
+    clock_gettime(CLOCK_REALTIME, &now);
+    state->since_ns = now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+    rc = mdb_put(txn, state->dbi, &epoch_name, &epoch, 0);
+    return rc != 0 ? rc : mdb_put(txn, state->dbi, &since_name, &since, 0);
+}
+
+static int env_read_epoch(struct state *state, MDB_txn *txn)
+{
+    MDB_val epoch_name = {sizeof(epoch_key) - 1, (void *)(uintptr_t)epoch_key};
+    MDB_val since_name = {sizeof(since_key) - 1, (void *)(uintptr_t)since_key};
+    MDB_val epoch, since;
+    int rc = mdb_get(txn, state->dbi, &epoch_name, &epoch);
+
+    if (rc == 0)
+        rc = mdb_get(txn, state->dbi, &since_name, &since);
+    if (rc != 0)
+        return rc;
+    if (epoch.mv_size != STATE_EPOCH_BYTES || since.mv_size != sizeof(state->since_ns))
+        return MDB_NOTFOUND;
+    memcpy(state->epoch, epoch.mv_data, STATE_EPOCH_BYTES);
+    memcpy(&state->since_ns, since.mv_data, sizeof(state->since_ns));
+    return 0;
+}
+
+/* Reads or makes the keys that are state's own. */
 static int env_own_keys(struct state *state, MDB_txn *txn)
 {
     MDB_val version = {sizeof(version_key) - 1, (void *)(uintptr_t)version_key};
-    MDB_val epoch = {sizeof(epoch_key) - 1, (void *)(uintptr_t)epoch_key};
     MDB_val text = {sizeof(version_text) - 1, (void *)(uintptr_t)version_text}, found;
     int rc = mdb_get(txn, state->dbi, &version, &found);
 
@@ -403,17 +438,8 @@ static int env_own_keys(struct state *state, MDB_txn *txn)
         rc = mdb_put(txn, state->dbi, &version, &text, 0);
     if (rc != 0)
         return rc;
-    rc = mdb_get(txn, state->dbi, &epoch, &found);
-    if (rc == 0 && !state->renewed && found.mv_size == STATE_EPOCH_BYTES) {
-        memcpy(state->epoch, found.mv_data, STATE_EPOCH_BYTES);
-        return 0;
-    }
-    if (rc != 0 && rc != MDB_NOTFOUND)
-        return rc;
-    if (getrandom(state->epoch, STATE_EPOCH_BYTES, 0) != STATE_EPOCH_BYTES)
-        return errno;
-    found = (MDB_val){STATE_EPOCH_BYTES, state->epoch};
-    return mdb_put(txn, state->dbi, &epoch, &found, 0);
+    rc = state->renewed ? MDB_NOTFOUND : env_read_epoch(state, txn);
+    return rc == MDB_NOTFOUND ? env_new_epoch(state, txn) : rc;
 }
 
 static int env_prepare(struct state *state)
@@ -717,6 +743,11 @@ const char *state_sync_error(const struct state *state)
 const unsigned char *state_epoch(const struct state *state)
 {
     return state->epoch;
+}
+
+int64_t state_since_ns(const struct state *state)
+{
+    return state->since_ns;
 }
 
 const char *state_error(const struct state *state)

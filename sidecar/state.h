@@ -53,6 +53,10 @@ const char *state_sync_error(const struct state *state);
 /* 16 random bytes made when the state was made: another epoch means another count. */
 const unsigned char *state_epoch(const struct state *state);
 
+/* UTC when this epoch began: what an older producer had acknowledged before is not in this state. 0 in
+ * memory. */
+int64_t state_since_ns(const struct state *state);
+
 const char *state_error(const struct state *state); /* text of the last failure, "" when none */
 uint64_t state_size_bytes(const struct state *state);
 

@@ -48,9 +48,9 @@ static int64_t clock_read_ns(clockid_t clock)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-uint64_t ailive_raw_ns(void)
+uint64_t clock_ticks(uint64_t kind)
 {
-    return (uint64_t)clock_read_ns(CLOCK_MONOTONIC_RAW);
+    return kind == AILIVE_CLOCK_COUNTER ? ailive_counter() : (uint64_t)clock_read_ns(CLOCK_MONOTONIC_RAW);
 }
 
 int64_t clock_monotonic_ns(void)
@@ -64,9 +64,9 @@ static struct layout_clock_pair clock_bracket(clockid_t clock)
     uint64_t kind = clock_kind(), narrowest = UINT64_MAX;
 
     for (int i = 0; i < BRACKETS; i++) {
-        uint64_t before = ailive_ticks_of(kind);
+        uint64_t before = clock_ticks(kind);
         int64_t ns = clock_read_ns(clock);
-        uint64_t width = ailive_ticks_of(kind) - before;
+        uint64_t width = clock_ticks(kind) - before;
         if (width < narrowest) {
             narrowest = width;
             best.ticks = before + width / 2;
@@ -221,12 +221,12 @@ uint64_t ailive_ticks(void)
 
     if (__builtin_expect(__atomic_load_n(&rate_base_state, __ATOMIC_RELAXED) == 0, 0))
         rate_start();
-    return ailive_ticks_of(kind);
+    return clock_ticks(kind);
 }
 
 int64_t ailive_elapsed_ns(uint64_t since_ticks)
 {
-    uint64_t now = ailive_ticks_of(clock_kind());
+    uint64_t now = clock_ticks(clock_kind());
     uint64_t per_tick = __atomic_load_n(&rate, __ATOMIC_RELAXED);
 
     if (now <= since_ticks)

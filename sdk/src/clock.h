@@ -14,6 +14,9 @@
  * AILIVE_CLOCK_GETTIME. Decided once a process. */
 uint64_t clock_kind(void);
 
+/* A reading of the clock of that kind. */
+uint64_t clock_ticks(uint64_t kind);
+
 /* CLOCK_MONOTONIC in ns: for deadlines. */
 int64_t clock_monotonic_ns(void);
 

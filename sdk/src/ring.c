@@ -5,6 +5,8 @@
  * an error here, not a SIGBUS in the host. Never blocks after it is made. */
 #include "ring.h"
 
+#include "clock.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -110,7 +112,11 @@ enum ring_room ring_room(struct ailive_writer *writer)
         writer->limit = writer->head;
         return RING_FULL;
     }
-    writer->limit = tail + (used >= capacity / 2 ? capacity : capacity / 2);
+    /* Where there is no counter that inlined code can read, no record takes the fast path. */
+    if (writer->clock != AILIVE_CLOCK_COUNTER)
+        writer->limit = writer->head;
+    else
+        writer->limit = tail + (used >= capacity / 2 ? capacity : capacity / 2);
     return used >= capacity / 2 ? RING_HALF : RING_ROOM;
 }
 
@@ -132,7 +138,7 @@ void ring_put(struct ailive_writer *writer, int64_t utc_ns, int64_t latency_ns, 
 {
     uint64_t *slot = (uint64_t *)(void *)(writer->slots + (writer->head & writer->mask) * AILIVE_SLOT_BYTES);
 
-    slot[0] = utc_ns == AILIVE_NOW ? ailive_ticks_of(writer->clock) : (uint64_t)utc_ns;
+    slot[0] = utc_ns == AILIVE_NOW ? clock_ticks(writer->clock) : (uint64_t)utc_ns;
     slot[1] = (uint64_t)latency_ns;
     slot[2] = what | (utc_ns == AILIVE_NOW ? 0u : (uint64_t)AILIVE_SLOT_UTC << 24);
     slot[3] = scope;

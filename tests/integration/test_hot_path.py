@@ -29,6 +29,7 @@ class HotPath(StackTest):
 
     def test_a_full_ring_costs_at_most_the_wake_up_of_a_parked_shipper(self):
         calls = self.calls_between_marks(1000000)
+        calls = [call for call in calls if "resumed>" not in call]
         self.assertTrue(all(call.startswith("futex(") and "WAKE" in call for call in calls), calls[:5])
         self.assertLess(len(calls), 1000)
 
@@ -41,7 +42,7 @@ class HotPath(StackTest):
         self.assertIn("rdtsc", code)
         self.assertNotRegex(code, r"\block\b|\bxchg\b|\bmfence\b|\bsyscall\b")
         called = set(re.findall(r"(?:call|jmp)\s+\S+ <([a-z_]+)@?\w*>", code))
-        self.assertLessEqual(called, {"ailive_record_slow", "clock_gettime"})
+        self.assertLessEqual(called, {"ailive_record_slow"})
 
     def test_the_library_needs_only_libc_and_exports_only_its_own(self):
         dynamic = subprocess.run(["readelf", "-d", LIBRARY], capture_output=True, check=True).stdout.decode()

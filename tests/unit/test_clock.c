@@ -128,7 +128,7 @@ static void a_reading_lies_between_two_looks_at_the_clock(void **state)
     assert_int_equal(file.count, 2); /* a rate is there from the start */
     assert_memory_equal(file.magic, LAYOUT_CLOCK_MAGIC, 8);
     before = utc_now();
-    ticks = ailive_ticks_of(clock_kind());
+    ticks = clock_ticks(clock_kind());
     after = utc_now();
     clock_track_take(&track, clock_monotonic_ns());
     utc = clock_track_utc(&track, ticks);

@@ -23,7 +23,7 @@ static void open_pair(struct ring *ring, struct ailive_writer *writer, uint64_t 
 {
     memset(ring, 0, sizeof(*ring));
     assert_int_equal(ring_open_memory(ring, 1, capacity, start), 0);
-    ring_attach(writer, ring, OWNER, AILIVE_CLOCK_GETTIME);
+    ring_attach(writer, ring, OWNER, AILIVE_CLOCK_COUNTER);
 }
 
 /* What the recording calls do, with the value in the latency. */
@@ -33,6 +33,23 @@ static bool put(struct ailive_writer *writer, uint64_t value)
         return false;
     ring_put(writer, 1, (int64_t)value, 2, 3);
     return true;
+}
+
+static void without_a_counter_every_record_takes_the_slow_path(void **state)
+{
+    struct ailive_writer writer = {0};
+    struct ring ring;
+
+    (void)state;
+    memset(&ring, 0, sizeof(ring));
+    assert_int_equal(ring_open_memory(&ring, 1, 64, 0), 0);
+    ring_attach(&writer, &ring, OWNER, AILIVE_CLOCK_GETTIME);
+    for (uint64_t i = 0; i < 64; i++) {
+        assert_true(writer.head >= writer.limit);
+        assert_true(put(&writer, i));
+    }
+    assert_false(put(&writer, 64));
+    ring_close(&ring);
 }
 
 static uint64_t value_at(const struct ring *ring, uint64_t seq)
@@ -255,7 +272,7 @@ static void a_ring_file_is_whole_allocated_and_passes_its_own_check(void **state
     assert_non_null(mkdtemp(folder));
     snprintf(path, sizeof(path), "%s/ring-3", folder);
     assert_int_equal(ring_open_file(&ring, path, 0600, 3, 128, 77), 0);
-    ring_attach(&writer, &ring, OWNER, AILIVE_CLOCK_GETTIME);
+    ring_attach(&writer, &ring, OWNER, AILIVE_CLOCK_COUNTER);
     fill(&writer, 5);
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
@@ -308,6 +325,7 @@ static void a_reader_beside_the_writer_sees_every_record_whole_and_once(void **s
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(without_a_counter_every_record_takes_the_slow_path),
         cmocka_unit_test(records_come_out_as_they_went_in_around_any_wrap),
         cmocka_unit_test(a_full_ring_takes_nothing_and_one_released_slot_takes_one),
         cmocka_unit_test(the_slow_path_is_taken_at_half_full_and_at_full_only),

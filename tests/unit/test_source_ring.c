@@ -158,6 +158,13 @@ static bool within(bool (*condition)(void))
     return false;
 }
 
+/* A producer that is younger than the state, as one made now is. */
+static void producer_is_young(void)
+{
+    memset(producer.bytes, 0xff, 8);
+    event_producer_format(&producer, hex);
+}
+
 static void ring_source_up(struct spool_reader *spools)
 {
     struct source_ring_options options = {.runtime = runtime, .spools = spools};
@@ -189,16 +196,40 @@ static void a_dead_producers_records_are_counted_and_its_folder_removed(void **c
     assert_int_equal(files_count("runtime", hex), 0);
 }
 
-static void a_living_producer_is_left_alone(void **context)
+static bool ten_lost(void)
 {
+    return dropped("lost") == 10;
+}
+
+/* Its acknowledgements were given by a state that is gone. */
+static void what_a_living_producer_had_acknowledged_by_a_lost_state_counts_as_lost(void **context)
+{
+    struct ring_file *ring = ring_make(40, 50);
+
     (void)context;
     folder_begin();
     names_put();
-    ring_put(ring_make(0, 10));
+    ring->header.drops[0] = (struct layout_range_drop){0, 30, EVENT_DROP_SPOOL_FULL, 0};
+    ring_put(ring);
+    ring_source_up(NULL);
+    assert_true(within(ten_lost));
+    assert_int_equal(dropped("spool_full"), 30);
+    assert_int_equal(counted(), 0); /* what it still holds, it ships itself */
+    assert_true(file_there(path_of("ring-1")));
+}
+
+static void a_living_producer_is_left_alone(void **context)
+{
+    (void)context;
+    producer_is_young();
+    folder_begin();
+    names_put();
+    ring_put(ring_make(30, 40));
     ring_source_up(NULL);
     source_ring_close(source); /* it has looked, and looked once more */
     source = NULL;
     assert_int_equal(counted(), 0);
+    assert_int_equal(dropped(""), 0);
     assert_true(file_there(path_of("ring-1")));
 }
 
@@ -479,6 +510,7 @@ int main(void)
         TEST(a_killed_process_of_the_sdk_is_salvaged_to_the_last_record),
         TEST(a_dead_producers_records_are_counted_and_its_folder_removed),
         TEST(a_living_producer_is_left_alone),
+        TEST(what_a_living_producer_had_acknowledged_by_a_lost_state_counts_as_lost),
         TEST(what_was_shipped_before_the_death_is_not_counted_again),
         TEST(range_drops_and_door_words_are_salvaged_too),
         TEST(records_with_unknown_names_count_as_invalid),

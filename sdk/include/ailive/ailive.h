@@ -298,25 +298,19 @@ extern AILIVE_API __thread struct ailive_writer *ailive_thread_writer
 AILIVE_API int ailive_record_slow(struct ailive *instance, int64_t utc_ns, int64_t latency_ns, uint64_t what,
                                   uint64_t scope);
 
-/* CLOCK_MONOTONIC_RAW in ns: the counter of AILIVE_CLOCK_GETTIME. In the library, because strict C11 does not
- * declare clock_gettime(). */
-AILIVE_API uint64_t ailive_raw_ns(void);
-
-/* A reading of the counter that recording stamps with. Use ailive_elapsed_ns() for the difference of two. */
-static inline uint64_t ailive_ticks_of(uint64_t clock)
+/* The CPU's time stamp counter. Only where it is invariant: elsewhere every record takes the slow path, and
+ * this is never reached. */
+static inline uint64_t ailive_counter(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
-    if (__builtin_expect(clock == AILIVE_CLOCK_COUNTER, 1))
-        return __rdtsc();
+    return __rdtsc();
 #elif defined(__aarch64__)
-    if (__builtin_expect(clock == AILIVE_CLOCK_COUNTER, 1)) {
-        uint64_t ticks;
-        __asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
-        return ticks;
-    }
+    uint64_t ticks;
+    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
+    return ticks;
+#else
+    return 0;
 #endif
-    (void)clock;
-    return ailive_raw_ns();
 }
 
 static inline int ailive_put(struct ailive *instance, int64_t utc_ns, int64_t latency_ns, uint64_t what,
@@ -331,7 +325,7 @@ static inline int ailive_put(struct ailive *instance, int64_t utc_ns, int64_t la
             __atomic_load_n(&writer->owner, __ATOMIC_RELAXED) != instance || head >= writer->limit, 0))
         return ailive_record_slow(instance, utc_ns, latency_ns, what, scope);
     slot = (uint64_t *)(void *)(writer->slots + (head & writer->mask) * AILIVE_SLOT_BYTES);
-    slot[0] = utc_ns == AILIVE_NOW ? ailive_ticks_of(writer->clock) : (uint64_t)utc_ns;
+    slot[0] = utc_ns == AILIVE_NOW ? ailive_counter() : (uint64_t)utc_ns;
     slot[1] = (uint64_t)latency_ns;
     slot[2] = what | (utc_ns == AILIVE_NOW ? 0u : (uint64_t)AILIVE_SLOT_UTC << 24);
     slot[3] = scope;
