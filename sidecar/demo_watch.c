@@ -110,7 +110,7 @@ static void watch_decide(struct watch *watch)
 static void *watch_run(void *argument)
 {
     struct watch *watch = argument;
-    struct timespec pause = {0, WATCH_PAUSE_MS * 1000000};
+    struct timespec pause = {0, WATCH_PAUSE_MS * 1000000L};
 
     while (!watch_stop) {
         watch_move_price(watch);

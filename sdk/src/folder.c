@@ -97,7 +97,7 @@ static void folder_unmap(struct folder *folder)
 
 static int folder_fill(struct folder *folder, const char *lock_text, struct process_fd *lock)
 {
-    void *pages;
+    void *pages = NULL;
     int error = folder_lock(folder, lock_text, lock);
 
     if (error != 0)

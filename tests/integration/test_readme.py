@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """The README's C example is compiled, run, and its records arrive in /metrics."""
+import os
 import pathlib
 import re
 import sys
@@ -14,7 +15,8 @@ class Readme(StackTest):
         code = re.search(r"<!-- example.*?-->\n```c\n(.*?)```", text, re.S).group(1)
         (self.folder / "example.c").write_text(code)
         library = BIN.parent / "lib"
-        self.run_ok("cc", "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", f"-I{ROOT}/sdk/include",
+        sanitize = [f"-fsanitize={names}"] if (names := os.environ.get("AILIVE_SANITIZE")) else []
+        self.run_ok("cc", *sanitize, "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", f"-I{ROOT}/sdk/include",
                     str(self.folder / "example.c"), "-o", str(self.folder / "example"), f"-L{library}", "-lailive",
                     f"-Wl,-rpath,{library}")
         sidecar = Sidecar(self)
