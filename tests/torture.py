@@ -152,7 +152,7 @@ class Round(StackTest):
         series = self.sidecar.series()
         folders = [p for p in (self.folder / "runtime").iterdir() if p.is_dir() and len(p.name.strip(".")) >= 32]
         lag = total(series, "ailive_source_lag_bytes")
-        time.sleep(0.3)
+        time.sleep(0.8)  # longer than a sidecar that has just begun takes to look at its files
         again = self.sidecar.series()
         counts = lambda page: {n: v for n, v in page.items() if n.startswith((DECISIONS, "ailive_events"))}
         return not folders and lag == 0 and counts(series) == counts(again)

@@ -6,6 +6,7 @@
  * in by the next sidecar. */
 #include "folder.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -105,6 +106,7 @@ static int folder_fill(struct folder *folder, const char *lock_text, struct proc
     error = folder_map(folder, "names", sizeof(*folder->names), &pages);
     if (error != 0)
         return error;
+    assert(pages);
     folder->names = pages;
     memcpy(folder->names->magic, LAYOUT_NAMES_MAGIC, sizeof(folder->names->magic));
     error = folder_map(folder, "clock", sizeof(*folder->clock), &pages);

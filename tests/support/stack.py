@@ -70,16 +70,24 @@ def total(series, prefix, *parts):
 class Sidecar:
     def __init__(self, test, *options, env=None, ready=True):
         self.test = test
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.log_path = test.folder / f"sidecar-{self.port}.log"
-        self.process = test.start(AILIVE, "sidecar", "--listen", f"127.0.0.1:{self.port}", *options, env=env,
+        self.log_path = test.folder / f"sidecar-{len(test.processes)}.log"
+        self.process = test.start(AILIVE, "sidecar", "--listen", "127.0.0.1:0", *options, env=env,
                                   stderr=open(self.log_path, "wb"))
         if ready:
-            wait_for("the sidecar is ready\n" + self.log(), self.ready)
+            wait_for("the sidecar is ready", self.ready)
 
     def log(self):
         return self.log_path.read_text(errors="replace")
+
+    @property
+    def port(self):
+        """The kernel's choice, as the sidecar says it; None until it listens."""
+        match = re.search(r"listening on http://127\.0\.0\.1:(\d+)/", self.log())
+        return int(match.group(1)) if match else None
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
 
     def get(self, path="/metrics", method="GET"):
         request = urllib.request.Request(self.url + path, method=method)
@@ -90,8 +98,7 @@ class Sidecar:
         if self.process.poll() is not None:
             raise AssertionError(f"the sidecar ended with {self.process.returncode}:\n{self.log()}")
         try:
-            self.get("/-/ready")
-            return True
+            return self.port is not None and self.get("/-/ready") is not None
         except (urllib.error.URLError, OSError):
             return False
 
