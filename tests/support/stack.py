@@ -125,6 +125,10 @@ class StackTest(unittest.TestCase):
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="ailive-test."))
         self.processes = []
+        # Where tests/run.sh unpacks Debian's prometheus when it is not installed.
+        unpacked = f"{ROOT}/build/tools/prometheus/usr/bin"
+        if unpacked not in os.environ["PATH"]:
+            os.environ["PATH"] += f":{unpacked}"
         self.env = {key: value for key, value in os.environ.items() if key not in CONTRACT_ENV}
         self.env.update(AILIVE_RUNTIME_DIR=str(self.folder / "runtime"), AILIVE_SPOOL_DIR=str(self.folder / "spool"),
                         AILIVE_STATE_DIR=str(self.folder / "state"))
