@@ -83,7 +83,7 @@ static bool expose_files(struct source_file *files, struct buffer *out)
     const char *spool = spool_reader_folder(source_file_spools(files), 0);
 
     if (!expose_text_head(out, lag_name, FAMILY_GAUGE,
-                          "Bytes of a followed file (or of all spool files) that are not committed yet."))
+                          "Bytes of a followed file (or of all spool files) that wait to be taken in."))
         return false;
     source_file_lag(files, lag_each, &lag);
     if (spool != NULL)

@@ -401,9 +401,10 @@ enum tail_status tail_last(struct tail *tail, struct text *line)
 
 uint64_t tail_lag_bytes(const struct tail *tail)
 {
+    uint64_t taken = tail->seen ? tail->read : tail->mark.offset;
     struct stat status;
 
-    if (tail->fd < 0 || fstat(tail->fd, &status) != 0 || (uint64_t)status.st_size < tail->mark.offset)
+    if (tail->fd < 0 || fstat(tail->fd, &status) != 0 || (uint64_t)status.st_size < taken)
         return 0;
-    return (uint64_t)status.st_size - tail->mark.offset;
+    return (uint64_t)status.st_size - taken;
 }

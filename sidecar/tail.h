@@ -93,7 +93,8 @@ const struct tail_mark *tail_next_mark(struct tail *tail);
 /* It is committed. */
 void tail_committed(struct tail *tail);
 
-/* Bytes between the committed position and the end of the file. */
+/* Bytes that wait to be taken in. A last line without its newline is read, and waits for its writer: it does
+ * not count. */
 uint64_t tail_lag_bytes(const struct tail *tail);
 
 #endif

@@ -156,7 +156,7 @@ static void a_partial_line_waits_for_its_newline_over_a_restart_too(void **conte
     follow_up(false);
     file_append("e.jsonl", "{\"v\":1,\"deci");
     tick();
-    assert_int_equal(follow_lag_bytes(follow), 12);
+    assert_int_equal(follow_lag_bytes(follow), 0); /* it waits for its writer, not for us */
     file_append("e.jsonl", "sion\":\"acc");
     tick();
     restart();
