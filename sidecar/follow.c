@@ -94,6 +94,8 @@ static bool follow_commit(struct follow *follow, struct generation *moving, size
     contract_clear(follow->context.contract);
     if (committed && moving != NULL)
         tail_committed(&moving->tail);
+    if (!committed && moving != NULL)
+        moving->tail.seen = false; /* what was read is to be read again */
     follow->stalled = !committed;
     return committed;
 }

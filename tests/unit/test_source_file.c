@@ -648,6 +648,7 @@ static void a_failed_commit_loses_and_doubles_nothing(void **context)
     tick();
     tick();
     assert_int_equal(counted(), 10);
+    assert_int_equal(follow_lag_bytes(follow), 10 * (sizeof(line) - 1));
     assert_false(ingest_maintain(ingest));
     tick();
     failure = FINE;
