@@ -30,6 +30,9 @@
 #define KEY_BYTES (8u + SPOOL_NAME_BYTES)
 #define DOORS_MAX 64u
 #define LOOSE_MAX 64u
+/* By then the lock files of living producers have told their spool folders. Removing a position too early
+ * costs only a file read again. */
+#define STALE_TICK 20u
 
 struct spool_file {
     struct event_producer producer;
@@ -459,6 +462,40 @@ static bool file_unchanged(struct spool_file *file)
     return tail_begin(&file->tail) == TAIL_END;
 }
 
+struct stale {
+    const struct spool_reader *reader;
+    struct change_list keys;
+};
+
+/* A position whose file is in no folder: we were killed between removing the two. */
+static void stale_collect(void *context, const void *key, size_t key_len, const void *value, size_t value_len)
+{
+    static const char prefix[] = "fspool:";
+    struct stale *stale = context;
+    char known[KEY_BYTES];
+
+    (void)value;
+    (void)value_len;
+    if (key_len < sizeof(prefix) || memcmp(key, prefix, sizeof(prefix) - 1) != 0)
+        return;
+    for (size_t i = 0; i < stale->reader->count; i++)
+        if (file_key(stale->reader->files[i], known) == key_len && memcmp(known, key, key_len) == 0)
+            return;
+    change_list_put(&stale->keys, key, key_len, NULL, 0);
+}
+
+static void stale_remove(struct spool_reader *reader)
+{
+    struct stale stale = {.reader = reader};
+    struct ingest_unit unit = {.road = ROAD_SPOOL, .positions = &stale.keys};
+
+    change_list_init(&stale.keys);
+    ingest_positions(reader->ingest, stale_collect, &stale);
+    if (stale.keys.count > 0)
+        ingest_take(reader->ingest, &unit, NULL);
+    change_list_fini(&stale.keys);
+}
+
 /* ---- a tick ---- */
 
 /* Reads a producer's files in order, from index on; returns the index behind them. */
@@ -536,6 +573,8 @@ bool spool_reader_tick(struct spool_reader *reader)
         return false;
     reader->stalled = false;
     files_scan(reader, folder_count);
+    if (tick == STALE_TICK)
+        stale_remove(reader);
     for (size_t i = 0; i < reader->count;)
         i = producer_read(reader, i, &more);
     tick_publish(reader, tick);

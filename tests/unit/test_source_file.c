@@ -980,6 +980,34 @@ static void the_spool_is_settled_only_after_a_look_that_began_later(void **conte
     assert_int_equal(counted(), 5);
 }
 
+static void count_spool_positions(void *context, const void *key, size_t key_len, const void *value,
+                                  size_t value_len)
+{
+    (void)value;
+    (void)value_len;
+    if (key_len > 7 && memcmp(key, "fspool:", 7) == 0)
+        ++*(unsigned *)context;
+}
+
+static void the_position_of_a_file_that_is_gone_goes_too(void **context)
+{
+    unsigned positions = 0;
+
+    (void)context;
+    owner_make();
+    spool_records(1, &producer, 0, 5);
+    spool_tick();
+    ingest_positions(ingest, count_spool_positions, &positions);
+    assert_int_equal(positions, 1);
+    assert_int_equal(unlink(in_folder(spool_name(1))), 0); /* and then we were killed */
+    spool_restart();
+    for (unsigned i = 0; i < 25; i++)
+        spool_tick();
+    positions = 0;
+    ingest_positions(ingest, count_spool_positions, &positions);
+    assert_int_equal(positions, 0);
+}
+
 static void a_failed_commit_of_the_spool_loses_and_doubles_nothing(void **context)
 {
     (void)context;
@@ -1073,6 +1101,7 @@ int main(void)
         SPOOL(a_dead_owners_last_file_is_removed_after_it_was_read),
         SPOOL(a_file_without_a_folder_is_removed_only_when_it_is_old),
         SPOOL(the_spool_is_settled_only_after_a_look_that_began_later),
+        SPOOL(the_position_of_a_file_that_is_gone_goes_too),
         SPOOL(a_failed_commit_of_the_spool_loses_and_doubles_nothing),
         TEST(the_thread_reads_what_comes_and_the_rest_at_its_close),
     };
