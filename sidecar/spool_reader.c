@@ -19,6 +19,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -635,13 +636,20 @@ uint64_t spool_reader_lag_bytes(struct spool_reader *reader)
 
 void spool_reader_add(struct spool_reader *reader, const char *folder)
 {
+    char real[PATH_MAX];
     bool known = false;
 
+    /* However it was spelled: one folder is read once. */
+    if (realpath(folder, real) == NULL) {
+        if (strlen(folder) >= sizeof(real))
+            return;
+        snprintf(real, sizeof(real), "%s", folder); /* it may be made later */
+    }
     pthread_mutex_lock(&reader->lock);
     for (size_t i = 0; i < reader->folder_count; i++)
-        known = known || strcmp(reader->folders[i], folder) == 0;
-    if (!known && reader->folder_count < SPOOL_READER_FOLDERS_MAX && strlen(folder) < PATHS_MAX_BYTES) {
-        char *copy = strdup(folder);
+        known = known || strcmp(reader->folders[i], real) == 0;
+    if (!known && reader->folder_count < SPOOL_READER_FOLDERS_MAX) {
+        char *copy = strdup(real);
 
         if (copy != NULL)
             reader->folders[reader->folder_count++] = copy;

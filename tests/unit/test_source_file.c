@@ -875,6 +875,20 @@ static void spooled_records_count_once_whatever_comes_over_the_other_road(void *
     assert_int_equal(series_total(aggregate, "ailive_events_duplicate_total", "road=\"spool\""), 10);
 }
 
+static void a_folder_named_twice_is_read_once(void **context)
+{
+    char other[128];
+
+    (void)context;
+    owner_make();
+    snprintf(other, sizeof(other), "%s/./spool/", folder);
+    spool_reader_add(spools, other);
+    spool_records(1, &producer, 0, 5);
+    spool_tick();
+    assert_int_equal(counted(), 5);
+    assert_int_equal(series_total(aggregate, "ailive_events_duplicate_total", ""), 0);
+}
+
 static void drops_and_doors_of_the_spool_count_as_such(void **context)
 {
     const uint64_t words[LAYOUT_DOOR_WORDS] = {3, 1};
@@ -1095,6 +1109,7 @@ int main(void)
         TEST(a_random_history_of_renames_is_exact),
         TEST(a_random_history_of_copytruncates_is_exact),
         SPOOL(spooled_records_count_once_whatever_comes_over_the_other_road),
+        SPOOL(a_folder_named_twice_is_read_once),
         SPOOL(drops_and_doors_of_the_spool_count_as_such),
         SPOOL(a_line_of_another_producer_is_bad_and_takes_no_number),
         SPOOL(a_closed_file_is_removed_and_the_open_one_of_a_living_owner_stays),
