@@ -237,7 +237,7 @@ static void connection_advance(struct connection *connection)
         connection_read_head(connection);
         break;
     case STEP_QUEUED:
-        assert(!"a queued connection moves no bytes");
+        assert(false && "a queued connection moves no bytes");
     }
 }
 
