@@ -41,6 +41,14 @@ class Docs(StackTest):
         for family in re.findall(r"`(ailive_\w+)(?:\{[^}]*\})?`", (ROOT / "docs/operations.md").read_text()):
             self.assertIn(f"# TYPE {family} ", page)
 
+    def test_every_test_that_reliability_names_is_there(self):
+        named = re.findall(r"(\w+): ((?:`\w+`(?:, )?)+)", (ROOT / "docs/reliability.md").read_text())
+        self.assertGreater(len(named), 15)
+        for file, claims in named:
+            source = (ROOT / f"tests/unit/test_{file}.c").read_text()
+            for claim in re.findall(r"\w+", claims):
+                self.assertRegex(source, rf"\({claim}[,)]", f"test_{file}.c")
+
     def test_hacking_and_readme_name_what_exists(self):
         presets = json.loads((ROOT / "CMakePresets.json").read_text())
         names = {preset["name"] for preset in presets["workflowPresets"]}
