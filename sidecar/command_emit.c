@@ -7,6 +7,7 @@
  */
 #include "command.h"
 #include "config.h"
+#include "text.h"
 
 #include <ailive/ailive.h>
 #include <wire/paths.h>
@@ -25,7 +26,7 @@
 #include <unistd.h>
 
 #define EMIT_MAX_THREADS    256u
-#define EMIT_LINE_BYTES     2048u
+#define EMIT_LINE_BYTES     4096u /* two names of 255 bytes, each escaped as six, and the rest */
 #define EMIT_CLOSE_MS       5000u
 #define EMIT_DEFAULT_EVENTS 50u
 #define EMIT_DEFAULT_MS     200u
@@ -93,21 +94,25 @@ static void emit_on_signal(int signal_number)
     emit_stop = 1;
 }
 
-/* Appends text as the inside of a JSON string. */
+/* Appends text as the inside of a JSON string; a byte that is no UTF-8 becomes U+FFFD, as in the spool. */
 static size_t emit_escape(char *out, const char *text)
 {
-    size_t used = 0;
+    size_t used = 0, len_bytes = strlen(text), at = 0;
 
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\')
-            out[used++] = '\\';
-        if (c < 0x20)
-            used += (size_t)sprintf(out + used, "\\u%04x", c);
-        else
-            out[used++] = (char)c;
+    while (at < len_bytes) {
+        size_t character = text_character_bytes(text + at, len_bytes - at);
+        unsigned code = character ? (unsigned char)text[at] : 0xfffd;
+
+        if (!character || code < 0x20) {
+            used += (size_t)sprintf(out + used, "\\u%04x", code);
+        } else {
+            if (code == '"' || code == '\\')
+                out[used++] = '\\';
+            memcpy(out + used, text + at, character);
+            used += character;
+        }
+        at += character ? character : 1;
     }
-    out[used] = 0;
     return used;
 }
 
@@ -259,10 +264,12 @@ static int emit_threads(struct emit *emit)
 static int emit_close(struct emit *emit)
 {
     int write_errno = atomic_load(&emit->failed_errno);
+    bool left = false;
 
     if (emit->instance) {
         int status = ailive_close(emit->instance, EMIT_CLOSE_MS);
-        if (status != AILIVE_OK)
+        left = status != AILIVE_OK;
+        if (left)
             fprintf(stderr,
                     "ailive emit: close: %s; what is left lies in the runtime folder for the sidecar\n",
                     ailive_strerror(status));
@@ -270,7 +277,7 @@ static int emit_close(struct emit *emit)
     if (emit->out >= 0)
         close(emit->out);
     if (!write_errno)
-        return COMMAND_OK;
+        return left ? COMMAND_FAILED : COMMAND_OK;
     errno = write_errno;
     return emit_failed("cannot write", emit->out_path);
 }

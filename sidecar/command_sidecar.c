@@ -115,6 +115,8 @@ struct sidecar {
 
 static int take_jsonl(struct settings *settings, const char *path)
 {
+    if (path[0] == '\0')
+        return command_usage("sidecar", "--jsonl needs the name of a file");
     if (settings->jsonl_count == SOURCE_FILE_PATHS_MAX)
         return command_usage("sidecar", "more than %u files with --jsonl", SOURCE_FILE_PATHS_MAX);
     settings->jsonl[settings->jsonl_count++] = path;

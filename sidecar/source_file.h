@@ -14,7 +14,7 @@
 #define SOURCE_FILE_POLL_MS    500  /* where inotify cannot watch */
 #define SOURCE_FILE_WATCHED_MS 1000 /* where it does */
 #define SOURCE_FILE_REST_MS    5    /* between two looks, so that a busy file is read in larger pieces */
-#define SOURCE_FILE_CLOSE_MS   1200 /* most time spent on reading to the current end at the close */
+#define SOURCE_FILE_CLOSE_MS   600  /* most time spent on reading to the current end at the close */
 
 struct source_file;
 struct spool_reader;

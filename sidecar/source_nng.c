@@ -37,8 +37,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CLOSE_GRACE_MS  500 /* for replies under way when the source closes */
-#define CLOSE_LIMIT_MS  1000
+#define CLOSE_GRACE_MS  300 /* for replies under way when the source closes */
+#define CLOSE_LIMIT_MS  300
 #define CLOSE_STEP_MS   10
 #define ACCEPT_PAUSE_MS 200 /* after a failed accept (no descriptors): no busy loop */
 #define REPLY_MAX_BYTES (SP_FRAME_BYTES + 4 * SP_BACKTRACE_WORDS + BATCH_REPLY_MAX_BYTES)

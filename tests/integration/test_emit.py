@@ -74,6 +74,20 @@ class Emit(StackTest):
         done = self.run_ok(AILIVE, "emit", "--out", str(self.folder / "no/such"), status=1)
         self.assertIn("no/such", done.stderr.decode())
 
+    def test_names_that_are_odd_or_no_utf8_still_make_lines_that_count(self):
+        out = self.folder / "out.jsonl"
+        self.run_ok(AILIVE, "emit", "--out", str(out), "--n", "1", "--interval-ms", "0", "--component", 'a"b\\c',
+                    "--run-id", b"r\xff\xc3\xa4")
+        line = self.lines(out)[0]
+        self.assertEqual(('a"b\\c', "r\ufffd\u00e4"), (line["component"], line["run_id"]))
+        self.assertIn("peaktrade_ai_decisions_total{", self.run_ok(AILIVE, "replay", str(out)).stdout.decode())
+
+    def test_what_could_go_nowhere_is_status_1(self):
+        (self.folder / "file").write_text("")
+        done = self.run_ok(AILIVE, "emit", "--ipc", self.ipc, "--n", "3", "--interval-ms", "0", status=1,
+                           env={**self.env, "AILIVE_SPOOL_DIR": str(self.folder / "file")})
+        self.assertIn("runtime folder", done.stderr.decode())
+
     def test_help_and_version_go_to_stdout(self):
         for command in ((AILIVE,), (AILIVE, "emit"), (AILIVE, "sidecar"), (AILIVE, "replay")):
             self.assertIn(b"Usage: ailive", self.run_ok(*command, "--help").stdout)

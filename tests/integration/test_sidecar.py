@@ -62,9 +62,7 @@ class Operator(StackTest):
         sidecar = Sidecar(self, "--jsonl", str(jsonl))
         self.emit("--ipc", self.ipc, "--n", "3000")
         self.emit("--out", str(jsonl), "--n", "300")
-        begun = time.monotonic()
-        self.assertEqual(0, sidecar.stop(signal.SIGTERM))
-        self.assertLess(time.monotonic() - begun, 5)
+        self.assertEqual(0, sidecar.stop(signal.SIGTERM, seconds=5))
         again = Sidecar(self, "--jsonl", str(jsonl))
         again.wait_total(3300, DECISIONS)
         self.emit("--ipc", self.ipc, "--n", "30")
@@ -115,7 +113,7 @@ class Operator(StackTest):
         self.assertEqual(404, missing.exception.code)
 
     def test_wrong_usage_is_status_2(self):
-        for options in (("--listen", "nonsense"), ("--from", "middle"), ("--ipc", "http://x"), ("stray",), ("--nope",)):
+        for options in (("--listen", "nonsense"), ("--from", "middle"), ("--ipc", "http://x"), ("stray",), ("--jsonl", ""), ("--nope",)):
             done = self.run_ok(AILIVE, "sidecar", *options, status=2)
             self.assertTrue(done.stderr)
         env = {**self.env, "PEAK_TRADE_AI_EXPORTER_PORT": "99999"}
