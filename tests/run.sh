@@ -2,8 +2,8 @@
 # The one test command: installs what is missing, builds with `dev`, runs every test.
 #   bash tests/run.sh [--full]
 # Tiers: `dev` (ASan, UBSan, all tests), `tsan` (what is labelled tsan), `release` (what needs an unsanitized build:
-# hot path, exported symbols). --full adds the fuzz preset and the long forms. Ends with ctest's closing line and
-# fails when anything fails.
+# hot path, exported symbols, fork tests, torture). --full adds the fuzz preset.
+# Ends with ctest's closing line and fails when anything fails.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . sidecar/ops/packages.sh
@@ -32,8 +32,7 @@ mkdir -p build
 tier release -L release
 tier tsan
 [ "$full" -eq 1 ] && tier fuzz
-[ "$full" -eq 1 ] && export AILIVE_TEST_FULL=1
-tier dev -LE release
+tier dev
 [ -z "$failed" ] && exit 0
 echo "FAILED tiers:$failed"
 exit 1
