@@ -9,6 +9,7 @@
 #include "follow.h"
 
 #include "log.h"
+#include "now.h"
 #include "tail.h"
 
 #include <assert.h>
@@ -523,14 +524,6 @@ static void live_refresh(struct follow *follow, int64_t now_ms)
 
 /* ---- reading ---- */
 
-static int64_t utc_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return now.tv_sec * NANOSECONDS + now.tv_nsec;
-}
-
 static int64_t made_ns(const struct sibling *sibling)
 {
     return sibling->born_ns != 0 ? sibling->born_ns : sibling->modified_ns;
@@ -642,7 +635,7 @@ static bool moved(struct generation *file)
 static enum tail_status follow_pass(struct follow *follow, struct generation *file)
 {
     struct observation *observations = follow->context.observations;
-    int64_t processed_ns = utc_ns();
+    int64_t processed_ns = now_utc_ns();
     enum tail_status status = tail_begin(&file->tail);
     struct text line;
     size_t n = 0;
@@ -659,7 +652,7 @@ static enum tail_status follow_pass(struct follow *follow, struct generation *fi
             return TAIL_ERROR;
         if (n == FOLLOW_UNIT_LINES) {
             n = 0;
-            processed_ns = utc_ns();
+            processed_ns = now_utc_ns();
         }
     }
     if ((n > 0 || moved(file)) && !follow_commit(follow, file, n))
@@ -698,9 +691,9 @@ static void follow_last_line(struct follow *follow, struct generation *file)
     size_t n = 1;
 
     if (status == TAIL_LONG)
-        contract_long_line(follow->context.contract, utc_ns(), observation);
+        contract_long_line(follow->context.contract, now_utc_ns(), observation);
     else if (status == TAIL_LINE)
-        n = contract_line(follow->context.contract, line.bytes, line.len_bytes, utc_ns(), observation);
+        n = contract_line(follow->context.contract, line.bytes, line.len_bytes, now_utc_ns(), observation);
     else
         return;
     follow_commit(follow, file, n);

@@ -10,6 +10,7 @@
 #include "http.h"
 
 #include "log.h"
+#include "now.h"
 #include "port_holder.h"
 
 #include <arpa/inet.h>
@@ -46,14 +47,6 @@ struct http {
     pthread_mutex_t lock;
     struct client clients[HTTP_CONNECTIONS_MAX];
 };
-
-static int64_t monotonic_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* ---- binding ---- */
 
@@ -148,7 +141,7 @@ static void client_began(struct http *http, int fd, void **slot)
     *slot = NULL;
     for (size_t i = 0; i < HTTP_CONNECTIONS_MAX && *slot == NULL; i++)
         if (http->clients[i].fd < 0) {
-            http->clients[i] = (struct client){fd, monotonic_ms()};
+            http->clients[i] = (struct client){fd, now_monotonic_ms()};
             *slot = &http->clients[i];
         }
     pthread_mutex_unlock(&http->lock);
@@ -191,7 +184,7 @@ static void request_completed(void *context, struct MHD_Connection *connection, 
     if (client == NULL)
         return;
     pthread_mutex_lock(&http->lock);
-    client->since_ms = monotonic_ms();
+    client->since_ms = now_monotonic_ms();
     pthread_mutex_unlock(&http->lock);
 }
 
@@ -199,7 +192,7 @@ static void request_completed(void *context, struct MHD_Connection *connection, 
  * client_ended() comes before the close and takes the same lock. */
 void http_reap(struct http *http)
 {
-    int64_t now_ms = monotonic_ms();
+    int64_t now_ms = now_monotonic_ms();
 
     pthread_mutex_lock(&http->lock);
     for (size_t i = 0; i < HTTP_CONNECTIONS_MAX; i++)

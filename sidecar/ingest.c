@@ -15,6 +15,7 @@
 
 #include "ledger.h"
 #include "log.h"
+#include "now.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -352,14 +353,6 @@ static enum ingest_status ingest_failed(struct ingest *ingest, const char *error
     return INGEST_UNCOMMITTED;
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static bool changes_collect(struct ingest *ingest, const struct change_list *positions)
 {
     struct change_list *changes = &ingest->changes;
@@ -379,7 +372,7 @@ static bool changes_collect(struct ingest *ingest, const struct change_list *pos
 
 static enum ingest_status ingest_commit(struct ingest *ingest, const struct change_list *positions)
 {
-    uint64_t began_ns = now_ns();
+    int64_t began_ns = now_monotonic_ns();
 
     if (!changes_collect(ingest, positions))
         return ingest_failed(ingest, "out of memory for a commit");
@@ -389,7 +382,7 @@ static enum ingest_status ingest_commit(struct ingest *ingest, const struct chan
         return ingest_failed(ingest, state_error(ingest->state));
     aggregate_committed(ingest->aggregate);
     ledger_committed(ingest->ledger);
-    health_committed(ingest, now_ns() - began_ns);
+    health_committed(ingest, (uint64_t)(now_monotonic_ns() - began_ns));
     if (positions != NULL && !positions_take(&ingest->positions, positions))
         return ingest_failed(ingest, "out of memory for file positions");
     return INGEST_COMMITTED;

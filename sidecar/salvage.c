@@ -10,6 +10,7 @@
 #include "salvage.h"
 
 #include "log.h"
+#include "now.h"
 
 #include <wire/layout.h>
 
@@ -161,14 +162,6 @@ static int rings_list(struct salvage *salvage, int folder_fd)
 
 /* ---- one ring ---- */
 
-static int64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
-}
-
 static void slot_read(struct salvage *salvage, const unsigned char *slot)
 {
     uint64_t words[4];
@@ -179,7 +172,7 @@ static void slot_read(struct salvage *salvage, const unsigned char *slot)
         /* Without a clock file the time of salvage is the best there is. */
         row.time_ns = salvage->pair_count > 0
                           ? layout_clock_utc(salvage->pairs, salvage->pair_count, words[0])
-                          : now_ns();
+                          : now_utc_ns();
     rows_add(&salvage->rows, &row);
 }
 

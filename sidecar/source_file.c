@@ -8,6 +8,7 @@
 
 #include "follow.h"
 #include "log.h"
+#include "now.h"
 #include "spool_reader.h"
 
 #include <errno.h>
@@ -39,14 +40,6 @@ struct source_file {
     bool running;
     pthread_mutex_t lock;
 };
-
-static int64_t monotonic_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* ---- watching ---- */
 
@@ -109,7 +102,7 @@ static bool source_look(struct source_file *source)
     for (size_t i = 0; i < source->count; i++) {
         uint64_t lag_bytes;
 
-        more = follow_tick(source->follows[i], monotonic_ms()) || more;
+        more = follow_tick(source->follows[i], now_monotonic_ms()) || more;
         lag_bytes = follow_lag_bytes(source->follows[i]);
         pthread_mutex_lock(&source->lock);
         source->lag_bytes[i] = lag_bytes;
@@ -157,8 +150,8 @@ static void *source_run(void *argument)
             inotify_drain(source);
         wake = source_rest(source, timeout_ms, source_look(source));
     }
-    deadline_ms = monotonic_ms() + SOURCE_FILE_CLOSE_MS;
-    while (source_look(source) && monotonic_ms() < deadline_ms)
+    deadline_ms = now_monotonic_ms() + SOURCE_FILE_CLOSE_MS;
+    while (source_look(source) && now_monotonic_ms() < deadline_ms)
         ;
     return NULL;
 }

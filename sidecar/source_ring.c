@@ -11,6 +11,7 @@
 
 #include "folder_lock.h"
 #include "log.h"
+#include "now.h"
 #include "owner.h"
 #include "salvage.h"
 
@@ -68,14 +69,6 @@ struct source_ring {
     struct log_condition crowded, unreadable;
     _Atomic uint64_t salvaged_total; /* for the scrape; a count alone, so relaxed order suffices */
 };
-
-static int64_t monotonic_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* ---- what is known of producers ---- */
 
@@ -176,7 +169,7 @@ static void folder_finish(struct source_ring *source, struct known_producer *kno
     }
     atomic_fetch_add_explicit(&source->salvaged_total, 1, memory_order_relaxed);
     known->state = PRODUCER_GONE;
-    known->gone_ms = monotonic_ms();
+    known->gone_ms = now_monotonic_ms();
     log_info("salvaged what producer %s left behind", name);
 }
 
@@ -333,7 +326,7 @@ static void known_forget(struct source_ring *source, struct known_producer *know
 
 static void known_review(struct source_ring *source)
 {
-    int64_t now_ms = monotonic_ms();
+    int64_t now_ms = now_monotonic_ms();
 
     for (size_t i = source->known_count; i-- > 0;) {
         struct known_producer *known = &source->known[i];

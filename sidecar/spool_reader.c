@@ -10,6 +10,7 @@
 #include "spool_reader.h"
 
 #include "log.h"
+#include "now.h"
 #include "owner.h"
 #include "tail.h"
 
@@ -320,21 +321,13 @@ static bool line_belongs(const struct spool_file *file, const struct spool_line 
            line->ring < LAYOUT_RINGS_MAX && line->seq + line->count >= line->seq;
 }
 
-static int64_t utc_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
-}
-
 /* A line that is no spool line of this producer has no sequence number: it counts as what it is. */
 static void unit_add(struct spool_reader *reader, const struct spool_file *file, struct spool_line *line)
 {
     if (line->kind == SPOOL_LINE_BLANK)
         return;
     if (line->kind != SPOOL_LINE_BAD && !line_belongs(file, line)) {
-        contract_long_line(reader->contract, utc_ns(), &line->observation);
+        contract_long_line(reader->contract, now_utc_ns(), &line->observation);
         line->kind = SPOOL_LINE_BAD;
     }
     if (line->kind == SPOOL_LINE_BAD)
@@ -362,9 +355,9 @@ static bool file_take_line(struct spool_reader *reader, struct spool_file *file,
     struct spool_line line = {.kind = SPOOL_LINE_BAD};
 
     if (kind == TAIL_LONG)
-        contract_long_line(reader->contract, utc_ns(), &line.observation);
+        contract_long_line(reader->contract, now_utc_ns(), &line.observation);
     else
-        contract_spool_line(reader->contract, text.bytes, text.len_bytes, utc_ns(), &line);
+        contract_spool_line(reader->contract, text.bytes, text.len_bytes, now_utc_ns(), &line);
     unit_add(reader, file, &line);
     return !unit_full(reader) || unit_commit(reader, file);
 }
