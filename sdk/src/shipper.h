@@ -1,8 +1,8 @@
 /* shipper.h - the one background thread of an instance: takes records out of the rings and sees them home.
  *
- * Place on the route: rings -> [shipper] -> road_ipc or road_spool. It owns the read side of all rings, the
- * socket, the spool and the clock's pairs. It never holds a lock that a host thread can want, and never
- * allocates from the heap. All signals are blocked in it. */
+ * Place on the route: rings -> [shipper: pack, exchange | spooling] -> road_ipc or road_spool. It owns the
+ * read side of all rings, the socket, the spool and the clock's pairs. It never holds a lock that a host
+ * thread can want, and never allocates from the heap. All signals are blocked in it. */
 #ifndef AILIVE_SRC_SHIPPER_H
 #define AILIVE_SRC_SHIPPER_H
 
@@ -13,6 +13,8 @@
 #include "road_spool.h"
 
 #include <pthread.h>
+
+#define NS_PER_MS 1000000
 
 #define SHIPPER_BUSY_MS      5    /* parks this long at first while records flow */
 #define SHIPPER_SPOOL_MS     20   /* the same while they flow into the spool */
@@ -101,5 +103,29 @@ bool shipper_wait(struct ailive *instance, int64_t deadline_ns,
 
 /* Ends every shipper_wait() whose wanted() has come true. */
 void shipper_tell(struct shipper *shipper);
+
+/* ---- for the shipper's own parts: pack, exchange, spooling ---- */
+
+struct instance_live;
+
+/* Whether records wait in a ring. */
+bool shipper_records_wait(const struct instance_live *live);
+
+static inline bool shipper_stopping(const struct shipper *shipper)
+{
+    /* Pairs with the release in shipper_finish(). */
+    return __atomic_load_n(&shipper->stop, __ATOMIC_ACQUIRE) != 0;
+}
+
+/* Counters are read by ailive_stats() in any thread; each stands alone, so relaxed order suffices. */
+static inline void shipper_count(uint64_t *counter, uint64_t n)
+{
+    __atomic_fetch_add(counter, n, __ATOMIC_RELAXED);
+}
+
+static inline void shipper_set_connected(struct shipper *shipper, uint32_t connected)
+{
+    __atomic_store_n(&shipper->connected, connected, __ATOMIC_RELAXED);
+}
 
 #endif
