@@ -355,9 +355,9 @@ static void count_given(struct aggregate *aggregate, enum series_family family, 
         aggregate->failed = true;
 }
 
-/* The series of a family that a route leads to. NULL: out of memory, noted. */
+/* The series of a family that a route leads to, for n events. NULL: out of memory, noted. */
 static struct series *route_series(struct aggregate *aggregate, struct route *route,
-                                   enum series_family family)
+                                   enum series_family family, uint64_t n)
 {
     const struct series_family_spec *spec = &series_families[family];
     char bytes[SERIES_LABELS_MAX][SERIES_VALUE_MAX_BYTES];
@@ -373,22 +373,28 @@ static struct series *route_series(struct aggregate *aggregate, struct route *ro
     if (!route->series[family])
         aggregate->failed = true;
     else if (route->series[family]->overflow)
-        count_given(aggregate, SERIES_OWN_OVERFLOW, &name, 1);
+        count_given(aggregate, SERIES_OWN_OVERFLOW, &name, n);
     return route->series[family];
+}
+
+static void count_some(struct aggregate *aggregate, struct route *route, enum series_family family,
+                       uint64_t n)
+{
+    struct series *series = route_series(aggregate, route, family, n);
+
+    if (series)
+        series_add(&aggregate->store, series, n);
 }
 
 static void count_one(struct aggregate *aggregate, struct route *route, enum series_family family)
 {
-    struct series *series = route_series(aggregate, route, family);
-
-    if (series)
-        series_add(&aggregate->store, series, 1);
+    count_some(aggregate, route, family, 1);
 }
 
 static void observe(struct aggregate *aggregate, struct route *route, enum series_family family,
                     const struct latency *latency)
 {
-    struct series *series = latency->present ? route_series(aggregate, route, family) : NULL;
+    struct series *series = latency->present ? route_series(aggregate, route, family, 1) : NULL;
 
     if (series)
         series_observe(&aggregate->store, series, latency);
@@ -397,9 +403,9 @@ static void observe(struct aggregate *aggregate, struct route *route, enum serie
 /* Files have an order, their last time stays. Records of the SDK come by several roads and rings: their
  * greatest time stays, so that the order of arrival cannot matter. */
 static void note_time(struct aggregate *aggregate, struct route *route, enum series_family family,
-                      double seconds)
+                      double seconds, uint64_t n)
 {
-    struct series *series = route_series(aggregate, route, family);
+    struct series *series = route_series(aggregate, route, family, n);
 
     if (!series)
         return;
@@ -409,43 +415,50 @@ static void note_time(struct aggregate *aggregate, struct route *route, enum ser
         series_set(&aggregate->store, series, seconds);
 }
 
-static void count_unobserved(struct aggregate *aggregate, const struct observation *observation)
+static void count_unobserved(struct aggregate *aggregate, enum source source, enum latency_fault fault,
+                             uint64_t n)
 {
     static const char *const reasons[LATENCY_FAULTS] = {
         [LATENCY_NEGATIVE] = "negative", [LATENCY_TOO_LARGE] = "too_large"};
 
-    aggregate_count(aggregate, OWN_LATENCY_UNOBSERVED, source_name(observation->labels->source),
-                    reasons[observation->fault], 1);
+    aggregate_count(aggregate, OWN_LATENCY_UNOBSERVED, source_name(source), reasons[fault], n);
 }
 
 static void apply_decision(struct aggregate *aggregate, struct route *route,
                            const struct observation *observation, double seconds)
 {
     count_one(aggregate, route, SERIES_DECISIONS);
-    note_time(aggregate, route, SERIES_LAST_DECISION, seconds);
+    note_time(aggregate, route, SERIES_LAST_DECISION, seconds, 1);
     observe(aggregate, route, SERIES_LATENCY_SECONDS, &observation->seconds);
     observe(aggregate, route, SERIES_LATENCY_MS, &observation->ms);
+}
+
+/* NULL: out of memory, noted. */
+static struct route *labels_route(struct aggregate *aggregate, struct labels *labels)
+{
+    struct route *route =
+        labels->generation == aggregate->generation ? labels->route : find_route(aggregate, labels);
+
+    if (!route)
+        aggregate->failed = true;
+    return route;
 }
 
 void aggregate_apply(struct aggregate *aggregate, const struct observation *observation)
 {
     struct labels *labels = observation->labels;
     double seconds = ratio_double(observation->time_ns, 1000000000);
-    struct route *route = labels->route;
+    struct route *route = labels_route(aggregate, labels);
 
-    if (labels->generation != aggregate->generation)
-        route = find_route(aggregate, labels);
-    if (!route) {
-        aggregate->failed = true;
+    if (!route)
         return;
-    }
     if (labels->drop != CONTRACT_KEPT)
         count_one(aggregate, route, SERIES_DROPPED);
     if (labels->drop == CONTRACT_BAD_JSON)
         count_one(aggregate, route, SERIES_PARSE_ERRORS);
     if (observation->has_time) {
-        note_time(aggregate, route, SERIES_LAST_EVENT, seconds);
-        note_time(aggregate, route, SERIES_LAST_EVENT_BY_RUN_ID, seconds);
+        note_time(aggregate, route, SERIES_LAST_EVENT, seconds, 1);
+        note_time(aggregate, route, SERIES_LAST_EVENT_BY_RUN_ID, seconds, 1);
     }
     if (labels->action.len_bytes > 0)
         count_one(aggregate, route, SERIES_ACTIONS);
@@ -454,7 +467,42 @@ void aggregate_apply(struct aggregate *aggregate, const struct observation *obse
     if (labels->stage.len_bytes > 0)
         observe(aggregate, route, SERIES_STAGE_LATENCY, &observation->seconds);
     if (observation->fault != LATENCY_FINE)
-        count_unobserved(aggregate, observation);
+        count_unobserved(aggregate, labels->source, observation->fault, 1);
+}
+
+static void observe_cells(struct aggregate *aggregate, struct route *route, enum series_family family,
+                          const struct tally *tally, uint64_t n)
+{
+    struct series *series = n > 0 ? route_series(aggregate, route, family, n) : NULL;
+
+    if (series)
+        series_observe_cells(&aggregate->store, series, tally->cells, tally->sum_ns);
+}
+
+void aggregate_apply_tally(struct aggregate *aggregate, struct labels *labels, const struct tally *tally)
+{
+    double seconds = ratio_double(tally->last_ns, 1000000000);
+    uint64_t n = tally->count, observed = 0;
+    struct route *route = labels_route(aggregate, labels);
+
+    if (!route)
+        return;
+    for (unsigned cell = 0; cell < HISTOGRAM_CELLS; cell++)
+        observed += tally->cells[cell];
+    note_time(aggregate, route, SERIES_LAST_EVENT, seconds, n);
+    note_time(aggregate, route, SERIES_LAST_EVENT_BY_RUN_ID, seconds, n);
+    if (labels->action.len_bytes > 0)
+        count_some(aggregate, route, SERIES_ACTIONS, n);
+    if (labels->decision.len_bytes > 0) {
+        count_some(aggregate, route, SERIES_DECISIONS, n);
+        note_time(aggregate, route, SERIES_LAST_DECISION, seconds, n);
+        observe_cells(aggregate, route, SERIES_LATENCY_SECONDS, tally, observed);
+        observe_cells(aggregate, route, SERIES_LATENCY_MS, tally, observed);
+    }
+    if (labels->stage.len_bytes > 0)
+        observe_cells(aggregate, route, SERIES_STAGE_LATENCY, tally, observed);
+    if (tally->negative > 0)
+        count_unobserved(aggregate, labels->source, LATENCY_NEGATIVE, tally->negative);
 }
 
 /* Cut to what a label may have: names of ours are shorter by far. */

@@ -43,6 +43,18 @@ void aggregate_end(struct aggregate *aggregate);
 
 void aggregate_apply(struct aggregate *aggregate, const struct observation *observation);
 
+/* Records of the SDK that are equal in all that chooses series, taken together. */
+struct tally {
+    uint64_t count;
+    int64_t last_ns;   /* greatest time, UTC; meaningless while count is 0 */
+    uint64_t negative; /* latencies that cannot be observed */
+    uint64_t cells[HISTOGRAM_CELLS];
+    __int128 sum_ns; /* of the latencies in cells */
+};
+
+/* The same as aggregate_apply() for each of them. */
+void aggregate_apply_tally(struct aggregate *aggregate, struct labels *labels, const struct tally *tally);
+
 /* Families of our own that are counted exactly and committed with the rest. */
 enum aggregate_own {
     OWN_EVENTS,     /* ailive_events_total{road}: taken in, by road: nng, spool, salvage, file, replay */

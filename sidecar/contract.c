@@ -434,10 +434,15 @@ void contract_sdk_labels(const struct event_row *row, struct text reason, struct
     }
 }
 
+bool contract_sdk_timed(const struct event_row *row)
+{
+    return row->kind != AILIVE_KIND_ACTION;
+}
+
 void contract_sdk_record(const struct event_row *row, struct labels *labels, struct observation *out)
 {
     *out = (struct observation){.labels = labels, .has_time = true, .time_ns = row->time_ns};
-    if (row->kind == AILIVE_KIND_ACTION || row->latency_ns == AILIVE_NO_LATENCY)
+    if (!contract_sdk_timed(row) || row->latency_ns == AILIVE_NO_LATENCY)
         return;
     out->seconds = histogram_latency_ns(HISTOGRAM_SECONDS, row->latency_ns, &out->fault);
     if (row->kind == AILIVE_KIND_DECISION)

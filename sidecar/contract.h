@@ -61,6 +61,9 @@ void contract_spool_line(struct contract *contract, const char *bytes, size_t le
 void contract_sdk_labels(const struct event_row *row, struct text reason, struct text stage,
                          struct text component, struct text run_id, struct labels *out);
 
+/* Whether a record's latency counts: an action has none. */
+bool contract_sdk_timed(const struct event_row *row);
+
 /* An SDK record: its numbers, with labels made by contract_sdk_labels(). */
 void contract_sdk_record(const struct event_row *row, struct labels *labels, struct observation *out);
 

@@ -8,35 +8,51 @@
 
 struct bound {
     double value;
-    int64_t nanoseconds; /* the same bound, exact */
     const char *text;
 };
 
 static const struct bound bounds[2][HISTOGRAM_BOUNDS] = {
-    [HISTOGRAM_SECONDS] = {{0.001, 1000000, "0.001"},
-                           {0.005, 5000000, "0.005"},
-                           {0.01, 10000000, "0.01"},
-                           {0.025, 25000000, "0.025"},
-                           {0.05, 50000000, "0.05"},
-                           {0.1, 100000000, "0.1"},
-                           {0.25, 250000000, "0.25"},
-                           {0.5, 500000000, "0.5"},
-                           {1.0, 1000000000, "1.0"},
-                           {2.5, 2500000000, "2.5"},
-                           {5.0, 5000000000, "5.0"},
-                           {10.0, 10000000000, "10.0"}},
-    [HISTOGRAM_MS] = {{1.0, 1000000, "1.0"},
-                      {2.0, 2000000, "2.0"},
-                      {5.0, 5000000, "5.0"},
-                      {10.0, 10000000, "10.0"},
-                      {20.0, 20000000, "20.0"},
-                      {50.0, 50000000, "50.0"},
-                      {100.0, 100000000, "100.0"},
-                      {200.0, 200000000, "200.0"},
-                      {500.0, 500000000, "500.0"},
-                      {1000.0, 1000000000, "1000.0"},
-                      {2000.0, 2000000000, "2000.0"},
-                      {5000.0, 5000000000, "5000.0"}},
+    [HISTOGRAM_SECONDS] = {{0.001, "0.001"},
+                           {0.005, "0.005"},
+                           {0.01, "0.01"},
+                           {0.025, "0.025"},
+                           {0.05, "0.05"},
+                           {0.1, "0.1"},
+                           {0.25, "0.25"},
+                           {0.5, "0.5"},
+                           {1.0, "1.0"},
+                           {2.5, "2.5"},
+                           {5.0, "5.0"},
+                           {10.0, "10.0"}},
+    [HISTOGRAM_MS] = {{1.0, "1.0"},
+                      {2.0, "2.0"},
+                      {5.0, "5.0"},
+                      {10.0, "10.0"},
+                      {20.0, "20.0"},
+                      {50.0, "50.0"},
+                      {100.0, "100.0"},
+                      {200.0, "200.0"},
+                      {500.0, "500.0"},
+                      {1000.0, "1000.0"},
+                      {2000.0, "2000.0"},
+                      {5000.0, "5000.0"}},
+};
+
+const int64_t histogram_cell_bounds[HISTOGRAM_CELLS + 1] = {
+    1000000,   2000000,   5000000,    10000000,   20000000,   25000000,   50000000,    100000000, 200000000,
+    250000000, 500000000, 1000000000, 2000000000, 2500000000, 5000000000, 10000000000, INT64_MAX, INT64_MAX};
+
+const uint8_t histogram_cell_at[64] = {
+    [20] = 1,  [21] = 2,  [22] = 2,  [23] = 3,  [24] = 4,  [25] = 6,  [26] = 7,  [27] = 8,  [28] = 10,
+    [29] = 11, [30] = 12, [31] = 13, [32] = 14, [33] = 15, [34] = 16, [35] = 16, [36] = 16, [37] = 16,
+    [38] = 16, [39] = 16, [40] = 16, [41] = 16, [42] = 16, [43] = 16, [44] = 16, [45] = 16, [46] = 16,
+    [47] = 16, [48] = 16, [49] = 16, [50] = 16, [51] = 16, [52] = 16, [53] = 16, [54] = 16, [55] = 16,
+    [56] = 16, [57] = 16, [58] = 16, [59] = 16, [60] = 16, [61] = 16, [62] = 16, [63] = 16};
+
+/* The bucket each cell lies in. */
+static const uint8_t cell_buckets[2][HISTOGRAM_CELLS] = {
+    [HISTOGRAM_SECONDS] = {0, 1, 1, 2, 3, 3, 4, 5, 6, 6, 7, 8, 9, 9, 10, 11, 12},
+    [HISTOGRAM_MS] = {0, 1, 2, 3, 4, 5, 5, 6, 7, 8, 8, 9, 10, 11, 11, 12, 12},
 };
 
 /* Picoseconds in one of the unit. */
@@ -80,8 +96,7 @@ struct latency histogram_latency_ns(enum histogram_unit unit, int64_t nanosecond
     *fault = nanoseconds < 0 ? LATENCY_NEGATIVE : LATENCY_FINE;
     if (*fault != LATENCY_FINE)
         return latency;
-    while (latency.bucket < HISTOGRAM_BOUNDS && nanoseconds > bounds[unit][latency.bucket].nanoseconds)
-        latency.bucket++;
+    latency.bucket = cell_buckets[unit][histogram_cell(nanoseconds)];
     latency.picoseconds = (__int128)nanoseconds * 1000;
     latency.present = true;
     return latency;
@@ -92,6 +107,14 @@ void histogram_observe(struct histogram *histogram, const struct latency *latenc
     assert(latency->present && latency->bucket <= HISTOGRAM_BOUNDS);
     histogram->buckets[latency->bucket]++;
     histogram->sum_picoseconds += latency->picoseconds;
+}
+
+void histogram_add(struct histogram *histogram, enum histogram_unit unit,
+                   const uint64_t cells[HISTOGRAM_CELLS], __int128 sum_nanoseconds)
+{
+    for (unsigned cell = 0; cell < HISTOGRAM_CELLS; cell++)
+        histogram->buckets[cell_buckets[unit][cell]] += cells[cell];
+    histogram->sum_picoseconds += sum_nanoseconds * 1000;
 }
 
 double histogram_sum(const struct histogram *histogram, enum histogram_unit unit)

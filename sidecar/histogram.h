@@ -32,6 +32,25 @@ struct latency histogram_latency_ns(enum histogram_unit unit, int64_t nanosecond
 
 void histogram_observe(struct histogram *histogram, const struct latency *latency);
 
+/* Cells are what lies between two neighbours of both units' bounds together: a run of latencies is counted
+ * once, by cell, and then added to a histogram of either unit. */
+#define HISTOGRAM_CELLS 17u
+extern const int64_t histogram_cell_bounds[HISTOGRAM_CELLS + 1]; /* nanoseconds; two INT64_MAX at the end */
+extern const uint8_t histogram_cell_at[64]; /* by the number's highest bit: bounds below that power of two */
+
+/* The cell of a latency that is not negative. No loop: at most two bounds lie within one power of two. */
+static inline unsigned histogram_cell(int64_t nanoseconds)
+{
+    unsigned cell = histogram_cell_at[63 - __builtin_clzll((unsigned long long)nanoseconds | 1)];
+
+    return cell + (nanoseconds > histogram_cell_bounds[cell]) +
+           (nanoseconds > histogram_cell_bounds[cell + 1]);
+}
+
+/* Adds what was counted by cell; sum_nanoseconds of all of them. */
+void histogram_add(struct histogram *histogram, enum histogram_unit unit,
+                   const uint64_t cells[HISTOGRAM_CELLS], __int128 sum_nanoseconds);
+
 /* The sum in the unit, correctly rounded to a double. */
 double histogram_sum(const struct histogram *histogram, enum histogram_unit unit);
 

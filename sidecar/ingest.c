@@ -390,14 +390,18 @@ static enum ingest_status ingest_commit(struct ingest *ingest, const struct chan
 
 /* ---- one unit ---- */
 
+static size_t unit_entries(const struct ingest_unit *unit)
+{
+    return unit->rows != NULL ? unit->rows->count : unit->observation_count;
+}
+
 static bool run_valid(const struct ingest_unit *unit, const struct ingest_run *run)
 {
     if (run->ring >= LAYOUT_RINGS_MAX || run->first + run->count < run->first)
         return false;
     if (run->drop >= 0)
         return run->drop < EVENT_DROP_REASONS;
-    return run->observation <= unit->observation_count &&
-           run->count <= unit->observation_count - run->observation;
+    return run->observation <= unit_entries(unit) && run->count <= unit_entries(unit) - run->observation;
 }
 
 static bool unit_valid(const struct ingest_unit *unit)
@@ -477,6 +481,10 @@ static enum ledger_status unit_account(struct ingest *ingest, const struct inges
 static void unit_apply(struct ingest *ingest, const struct ingest_unit *unit, size_t first, size_t end,
                        struct ingest_result *result)
 {
+    if (unit->rows != NULL) {
+        rows_apply(unit->rows, ingest->aggregate, first, end, &result->counted, &result->invalid);
+        return;
+    }
     for (size_t i = first; i < end; i++) {
         if (unit->invalid != NULL && unit->invalid[i]) {
             result->invalid++;

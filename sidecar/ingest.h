@@ -10,6 +10,7 @@
 #define AILIVE_SIDECAR_INGEST_H
 
 #include "aggregate.h"
+#include "rows.h"
 #include "state.h"
 
 #include <wire/layout.h>
@@ -34,8 +35,8 @@ struct ingest_run { /* NOLINT(clang-analyzer-optin.performance.Padding): in the 
     uint64_t first;
     uint64_t count;
     int drop;           /* enum event_drop, or -1 */
-    size_t observation; /* index of the first observation; one per sequence number. A row that is not valid
-                           has an entry in `invalid` instead of meaning anything */
+    size_t observation; /* index of the first observation or row; one per sequence number. An observation that
+                           is not valid has an entry in `invalid` instead of meaning anything */
 };
 
 /* A ring's cumulative door-drop words: max(0, new - stored) of each is added. */
@@ -47,6 +48,7 @@ struct ingest_door {
 
 struct ingest_unit {
     enum road road;
+    struct rows *rows; /* SDK records of runs with numbers, in place of observations */
     const struct observation *observations;
     size_t observation_count;
     const bool *invalid;           /* NULL, or one per observation: counts as dropped{reason="invalid"} */

@@ -1,13 +1,27 @@
-/* rows.c - SDK records in numbers become observations.
+/* rows.c - SDK records in numbers, tallied by what chooses their series.
  *
- * Place on the route: nng source and salvage -> [rows] -> ingest. Owns the storage of one run of rows. Never
- * judges a latency or a label's text: contract does.
+ * Place on the route: nng source and salvage -> [rows] -> ingest -> aggregate. Owns the storage of one run of
+ * rows. Never judges a label's text: contract and aggregate do.
  */
 #include "rows.h"
+
+#include "contract.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define TABLE_SLOTS 64u /* at least; a power of two */
+
+/* Rows that are equal in all that chooses series. */
+struct rows_kind {
+    uint64_t what, scope; /* key: the row's small fields, packed */
+    bool valid;
+    bool timed; /* its latencies count */
+    uint32_t slot;
+    struct labels labels;
+    struct tally tally; /* all zero between two rows_apply() */
+};
 
 int rows_init(struct rows *rows)
 {
@@ -18,12 +32,11 @@ int rows_init(struct rows *rows)
 
 void rows_fini(struct rows *rows)
 {
-    free(rows->observations);
-    free(rows->invalid);
-    free(rows->labels);
+    free(rows->which);
+    free(rows->time_ns);
+    free(rows->latency_ns);
     free(rows->kinds);
     free(rows->table);
-    free(rows->used_slots);
     free(rows->by_id);
     *rows = (struct rows){0};
 }
@@ -37,67 +50,55 @@ static void *grown(void *old, size_t count, size_t size, bool *fine)
     return bigger != NULL ? bigger : old;
 }
 
-/* Everything at once, so that pointers into labels stay valid while rows are added. */
+/* Everything at once, so that adding a row never allocates. */
 static int rows_reserve(struct rows *rows, size_t count)
 {
     bool fine = true;
-    size_t slots = 64;
+    size_t slots = TABLE_SLOTS;
 
     if (count <= rows->reserved)
         return 0;
     while (slots < count * 2)
         slots *= 2;
-    rows->observations = grown(rows->observations, count, sizeof(struct observation), &fine);
-    rows->invalid = grown(rows->invalid, count, sizeof(bool), &fine);
-    rows->labels = grown(rows->labels, count, sizeof(struct labels), &fine);
-    rows->kinds = grown(rows->kinds, count, sizeof(struct event_row), &fine);
-    rows->used_slots = grown(rows->used_slots, count, sizeof(uint32_t), &fine);
-    rows->table = grown(rows->table, slots, sizeof(uint32_t), &fine);
+    rows->which = grown(rows->which, count, sizeof(*rows->which), &fine);
+    rows->time_ns = grown(rows->time_ns, count, sizeof(*rows->time_ns), &fine);
+    rows->latency_ns = grown(rows->latency_ns, count, sizeof(*rows->latency_ns), &fine);
+    rows->kinds = grown(rows->kinds, count, sizeof(*rows->kinds), &fine);
+    rows->table = grown(rows->table, slots, sizeof(*rows->table), &fine);
     if (!fine)
         return -1;
-    memset(rows->table, 0, slots * sizeof(uint32_t));
+    memset(rows->table, 0, slots * sizeof(*rows->table));
     rows->table_slots = slots;
     rows->reserved = count;
     return 0;
 }
 
-static uint64_t what_hash(const struct event_row *row)
-{
-    uint64_t what = (uint64_t)row->kind | (uint64_t)row->decision << 8 | (uint64_t)row->action << 16 |
-                    (uint64_t)row->reason << 32 | (uint64_t)row->stage << 48;
-    uint64_t scope = (uint64_t)row->component | (uint64_t)row->run_id << 16;
-    uint64_t hash = (what ^ scope * 0x9e3779b97f4a7c15u) * 0xff51afd7ed558ccdu;
-
-    return hash ^ hash >> 32;
-}
-
-static bool same_what(const struct event_row *a, const struct event_row *b)
-{
-    return a->kind == b->kind && a->decision == b->decision && a->action == b->action &&
-           a->reason == b->reason && a->stage == b->stage && a->component == b->component &&
-           a->run_id == b->run_id;
-}
-
-/* The slot where a row's labels are found or belong. The table is at most half full. */
-static uint32_t *table_slot(const struct rows *rows, const struct event_row *row)
-{
-    size_t mask = rows->table_slots - 1, at = what_hash(row) & mask;
-
-    while (rows->table[at] != 0 && !same_what(&rows->kinds[rows->table[at] - 1], row))
-        at = (at + 1) & mask;
-    return &rows->table[at];
-}
-
 int rows_begin(struct rows *rows, const struct batch *names, size_t count)
 {
     /* Only what the run before filled: a run of few rows must not pay for a large table. */
-    for (size_t i = 0; i < rows->label_count; i++)
-        rows->table[rows->used_slots[i]] = 0;
-    rows->count = rows->invalid_count = rows->label_count = 0;
+    for (size_t i = 0; i < rows->kind_count; i++)
+        rows->table[rows->kinds[i].slot] = 0;
+    rows->count = rows->kind_count = 0;
     if (rows_reserve(rows, count) != 0)
         return -1;
     batch_index_names(names, rows->by_id);
     return 0;
+}
+
+void rows_end(struct rows *rows, const struct batch *names)
+{
+    batch_unindex_names(names, rows->by_id);
+}
+
+static uint64_t row_what(const struct event_row *row)
+{
+    return (uint64_t)row->kind | (uint64_t)row->decision << 8 | (uint64_t)row->action << 16 |
+           (uint64_t)row->reason << 32 | (uint64_t)row->stage << 48;
+}
+
+static uint64_t row_scope(const struct event_row *row)
+{
+    return (uint64_t)row->component | (uint64_t)row->run_id << 16;
 }
 
 static struct text name_text(const struct rows *rows, ailive_name id)
@@ -117,34 +118,103 @@ static void labels_make(const struct rows *rows, const struct event_row *row, st
                         name_text(rows, row->component), name_text(rows, row->run_id), out);
 }
 
-void rows_add_invalid(struct rows *rows)
+/* The first row of its kind in this run. Its number. */
+static uint32_t kind_add(struct rows *rows, const struct event_row *row, size_t slot)
 {
-    assert(rows->count < rows->reserved);
-    rows->invalid[rows->count++] = true;
-    rows->invalid_count++;
+    struct rows_kind *kind = &rows->kinds[rows->kind_count];
+
+    *kind = (struct rows_kind){.what = row_what(row),
+                               .scope = row_scope(row),
+                               .valid = batch_row_valid(row, rows->by_id),
+                               .slot = (uint32_t)slot};
+    kind->timed = kind->valid && contract_sdk_timed(row);
+    if (kind->valid)
+        labels_make(rows, row, &kind->labels);
+    rows->table[slot] = (uint32_t)++rows->kind_count;
+    return rows->table[slot] - 1;
+}
+
+/* The number of a row's kind. The table is at most half full. */
+static uint32_t kind_of(struct rows *rows, const struct event_row *row)
+{
+    uint64_t what = row_what(row), scope = row_scope(row);
+    uint64_t hash = (what ^ scope * 0x9e3779b97f4a7c15u) * 0xff51afd7ed558ccdu;
+    size_t mask = rows->table_slots - 1, at = (hash ^ hash >> 32) & mask;
+
+    for (; rows->table[at] != 0; at = (at + 1) & mask) {
+        const struct rows_kind *kind = &rows->kinds[rows->table[at] - 1];
+
+        if (kind->what == what && kind->scope == scope)
+            return rows->table[at] - 1;
+    }
+    return kind_add(rows, row, at);
 }
 
 void rows_add(struct rows *rows, const struct event_row *row)
 {
-    uint32_t *slot;
+    size_t i = rows->count++;
 
-    assert(rows->count < rows->reserved);
-    if (!batch_row_valid(row, rows->by_id)) {
-        rows_add_invalid(rows);
-        return;
-    }
-    slot = table_slot(rows, row);
-    if (*slot == 0) {
-        rows->kinds[rows->label_count] = *row;
-        labels_make(rows, row, &rows->labels[rows->label_count]);
-        rows->used_slots[rows->label_count] = (uint32_t)(slot - rows->table);
-        *slot = (uint32_t)++rows->label_count;
-    }
-    rows->invalid[rows->count] = false;
-    contract_sdk_record(row, &rows->labels[*slot - 1], &rows->observations[rows->count++]);
+    assert(i < rows->reserved);
+    rows->which[i] = kind_of(rows, row);
+    rows->time_ns[i] = row->time_ns;
+    rows->latency_ns[i] = row->latency_ns;
 }
 
-void rows_end(struct rows *rows, const struct batch *names)
+int rows_add_batch(struct rows *rows, const struct batch *batch)
 {
-    batch_unindex_names(names, rows->by_id);
+    struct event_row row;
+
+    if (rows_begin(rows, batch, batch->count) != 0)
+        return -1;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        batch_row(batch, i, &row);
+        rows_add(rows, &row);
+    }
+    rows_end(rows, batch);
+    return 0;
+}
+
+static void tally_add(struct rows_kind *kind, int64_t time_ns, int64_t latency_ns)
+{
+    struct tally *tally = &kind->tally;
+
+    if (tally->count++ == 0 || time_ns > tally->last_ns)
+        tally->last_ns = time_ns;
+    if (latency_ns == AILIVE_NO_LATENCY || !kind->timed)
+        return;
+    if (latency_ns < 0) {
+        tally->negative++;
+        return;
+    }
+    tally->cells[histogram_cell(latency_ns)]++;
+    tally->sum_ns += latency_ns;
+}
+
+void rows_apply(struct rows *rows, struct aggregate *aggregate, size_t first, size_t end, uint64_t *counted,
+                uint64_t *invalid)
+{
+    for (size_t i = first; i < end; i++)
+        tally_add(&rows->kinds[rows->which[i]], rows->time_ns[i], rows->latency_ns[i]);
+    for (size_t k = 0; k < rows->kind_count; k++) {
+        struct rows_kind *kind = &rows->kinds[k];
+
+        if (kind->tally.count == 0)
+            continue;
+        *(kind->valid ? counted : invalid) += kind->tally.count;
+        if (kind->valid)
+            aggregate_apply_tally(aggregate, &kind->labels, &kind->tally);
+        kind->tally = (struct tally){0};
+    }
+}
+
+uint32_t rows_invalid(const struct rows *rows)
+{
+    uint32_t invalid = 0;
+    bool all_valid = true;
+
+    for (size_t k = 0; k < rows->kind_count; k++)
+        all_valid = all_valid && rows->kinds[k].valid;
+    for (size_t i = 0; !all_valid && i < rows->count; i++)
+        invalid += !rows->kinds[rows->which[i]].valid;
+    return invalid;
 }

@@ -1,29 +1,28 @@
-/* rows.h - SDK records in numbers become observations.
+/* rows.h - SDK records in numbers, tallied by what chooses their series.
  *
- * Place on the route: nng source (batch rows) and salvage (ring slots) -> [rows] -> ingest. No I/O, no clock;
- * one thread's storage. Few different (what, scope) occur in a run of records: each gets one struct labels,
- * shared by all rows that are equal in it, so that the aggregate looks it up once.
+ * Place on the route: nng source (batch rows) and salvage (ring slots) -> [rows] -> ingest -> aggregate. No
+ * I/O, no clock; one thread's storage. Few different (what, scope) occur in a run of records: each is judged
+ * and labelled once, its records are counted by plain additions, and the aggregate hears of it once a run.
  */
 #ifndef AILIVE_SIDECAR_ROWS_H
 #define AILIVE_SIDECAR_ROWS_H
 
-#include "contract.h"
+#include "aggregate.h"
 
 #include <wire/batch.h>
 
+struct rows_kind;
+
 struct rows {
-    struct observation *observations; /* one per row added; meaningless where invalid */
-    bool *invalid;
-    size_t count;
-    size_t invalid_count;
+    size_t count; /* rows added */
     /* inside */
     size_t reserved;
-    struct labels *labels;
-    struct event_row *kinds; /* the row each labels was made from */
-    size_t label_count;
-    uint32_t *table; /* hash of what and scope -> index of labels + 1, 0 when empty */
+    uint32_t *which; /* for each row, the number of its kind */
+    int64_t *time_ns, *latency_ns;
+    struct rows_kind *kinds;
+    size_t kind_count;
+    uint32_t *table; /* hash of what and scope -> number of the kind + 1, 0 when empty */
     size_t table_slots;
-    uint32_t *used_slots; /* of the table, one per labels */
     const struct layout_name **by_id;
 };
 
@@ -32,12 +31,21 @@ int rows_init(struct rows *rows);
 void rows_fini(struct rows *rows);
 
 /* Begins a run of at most count rows whose names are the batch's (its columns are not looked at). The names'
- * texts must live until the observations have been used. -1: out of memory. */
+ * texts must live until the last rows_apply(). -1: out of memory. */
 int rows_begin(struct rows *rows, const struct batch *names, size_t count);
 void rows_add(struct rows *rows, const struct event_row *row);
-/* A record that is known to be worthless: keeps its place in the sequence. */
-void rows_add_invalid(struct rows *rows);
-/* After the last row: forgets the names. The observations stay valid until the next rows_begin(). */
+/* After the last row: forgets the names. */
 void rows_end(struct rows *rows, const struct batch *names);
+
+/* All of the above for the rows of a decoded batch. -1: out of memory. */
+int rows_add_batch(struct rows *rows, const struct batch *batch);
+
+/* Counts rows [first, end) of the run; between aggregate_begin() and aggregate_end(). Adds how many were
+ * counted, and how many batch_row_valid() does not let in. */
+void rows_apply(struct rows *rows, struct aggregate *aggregate, size_t first, size_t end, uint64_t *counted,
+                uint64_t *invalid);
+
+/* How many rows of the run batch_row_valid() does not let in. */
+uint32_t rows_invalid(const struct rows *rows);
 
 #endif

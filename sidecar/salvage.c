@@ -225,9 +225,7 @@ static enum salvage_status portion_take(struct salvage *salvage, int fd, const s
     for (size_t i = 0; i < run.count; i++)
         slot_read(salvage, salvage->slots + i * AILIVE_SLOT_BYTES);
     rows_end(&salvage->rows, &names);
-    unit.observations = salvage->rows.observations;
-    unit.observation_count = salvage->rows.count;
-    unit.invalid = salvage->rows.invalid;
+    unit.rows = &salvage->rows;
     return taken(ingest_take(salvage->ingest, &unit, NULL), why, cap);
 }
 

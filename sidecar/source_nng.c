@@ -385,20 +385,6 @@ static void connection_name(struct connection *connection, const struct event_pr
     pthread_mutex_unlock(&connection->source->lock);
 }
 
-static int batch_read_rows(struct rows *rows, const struct batch *batch)
-{
-    struct event_row row;
-
-    if (rows_begin(rows, batch, batch->count) != 0)
-        return -1;
-    for (uint32_t i = 0; i < batch->count; i++) {
-        batch_row(batch, i, &row);
-        rows_add(rows, &row);
-    }
-    rows_end(rows, batch);
-    return 0;
-}
-
 static enum ingest_status batch_take(struct source_nng *source, const struct batch *batch)
 {
     struct rows *rows = &source->rows;
@@ -407,14 +393,12 @@ static enum ingest_status batch_take(struct source_nng *source, const struct bat
     struct ingest_unit unit = {.road = ROAD_NNG, .runs = &run, .doors = &door, .door_count = 1};
     bool records = batch->drop < 0 && batch->count > 0;
 
-    rows->count = rows->invalid_count = 0;
-    if (records && batch_read_rows(rows, batch) != 0)
+    rows->count = 0;
+    if (records && rows_add_batch(rows, batch) != 0)
         return INGEST_UNCOMMITTED;
     memcpy(door.words, batch->door, sizeof(door.words));
     unit.run_count = batch->count > 0 ? 1 : 0;
-    unit.observations = rows->observations;
-    unit.observation_count = records ? rows->count : 0;
-    unit.invalid = rows->invalid;
+    unit.rows = rows;
     return ingest_take(source->ingest, &unit, NULL);
 }
 
@@ -431,14 +415,14 @@ static void message_count(struct connection *connection, size_t backtrace_bytes,
 {
     struct source_nng *source = connection->source;
     enum ingest_status status;
+    uint32_t bad;
 
     connection_name(connection, &batch->producer);
     status = batch_take(source, batch);
     switch (status) {
     case INGEST_COMMITTED:
-        connection_reply(connection, backtrace_bytes, batch,
-                         source->rows.invalid_count > 0 ? BATCH_BAD_ROWS : BATCH_COUNTED,
-                         source->rows.invalid_count);
+        bad = rows_invalid(&source->rows);
+        connection_reply(connection, backtrace_bytes, batch, bad > 0 ? BATCH_BAD_ROWS : BATCH_COUNTED, bad);
         break;
     case INGEST_REFUSED:
         count_error(source, IPC_ERROR_REFUSED, "its producer was forgotten, or its numbers wrap");

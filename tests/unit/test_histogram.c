@@ -70,6 +70,37 @@ static void nanoseconds_are_compared_exactly(void **state)
     }
 }
 
+/* Around every bound of both units and every power of two, against the bounds one by one. */
+static void cells_lie_in_the_bucket_of_each_of_their_latencies(void **state)
+{
+    (void)state;
+    for (unsigned at = 0; at < 63 + HISTOGRAM_CELLS - 1; at++) {
+        int64_t middle = at < 63 ? (int64_t)1 << at : histogram_cell_bounds[at - 63];
+
+        for (int64_t ns = middle - 2; ns <= middle + 2; ns++) {
+            uint64_t cells[HISTOGRAM_CELLS] = {0};
+            unsigned cell = 0;
+
+            if (ns < 0)
+                continue;
+            while (cell < HISTOGRAM_CELLS - 1 && ns > histogram_cell_bounds[cell])
+                cell++;
+            assert_int_equal(histogram_cell(ns), cell);
+            cells[cell] = 1;
+            for (int unit = HISTOGRAM_SECONDS; unit <= HISTOGRAM_MS; unit++) {
+                struct histogram histogram = {0};
+                enum latency_fault fault;
+
+                histogram_add(&histogram, (enum histogram_unit)unit, cells, ns);
+                assert_int_equal(
+                    histogram.buckets[histogram_latency_ns((enum histogram_unit)unit, ns, &fault).bucket], 1);
+                assert_true(histogram.sum_picoseconds == (__int128)ns * 1000);
+            }
+        }
+    }
+    assert_int_equal(histogram_cell(INT64_MAX), HISTOGRAM_CELLS - 1);
+}
+
 static void negative_nan_and_too_large_are_not_observed(void **state)
 {
     static const struct {
@@ -134,6 +165,7 @@ int main(void)
         cmocka_unit_test(bounds_print_as_the_contract_says),
         cmocka_unit_test(a_value_on_a_bound_belongs_to_it_and_the_next_double_does_not),
         cmocka_unit_test(nanoseconds_are_compared_exactly),
+        cmocka_unit_test(cells_lie_in_the_bucket_of_each_of_their_latencies),
         cmocka_unit_test(negative_nan_and_too_large_are_not_observed),
         cmocka_unit_test(both_units_sum_the_same_picoseconds),
         cmocka_unit_test(sums_do_not_depend_on_the_order_and_come_out_exact),
