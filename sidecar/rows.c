@@ -15,7 +15,8 @@
 
 /* Rows that are equal in all that chooses series. */
 struct rows_kind {
-    uint64_t what, scope; /* key: the row's small fields, packed */
+    uint64_t what; /* the key */
+    uint32_t scope;
     bool valid;
     bool timed; /* its latencies count */
     uint32_t slot;
@@ -90,17 +91,6 @@ void rows_end(struct rows *rows, const struct batch *names)
     batch_unindex_names(names, rows->by_id);
 }
 
-static uint64_t row_what(const struct event_row *row)
-{
-    return (uint64_t)row->kind | (uint64_t)row->decision << 8 | (uint64_t)row->action << 16 |
-           (uint64_t)row->reason << 32 | (uint64_t)row->stage << 48;
-}
-
-static uint64_t row_scope(const struct event_row *row)
-{
-    return (uint64_t)row->component | (uint64_t)row->run_id << 16;
-}
-
 static struct text name_text(const struct rows *rows, ailive_name id)
 {
     const struct layout_name *name = rows->by_id[id];
@@ -118,58 +108,97 @@ static void labels_make(const struct rows *rows, const struct event_row *row, st
                         name_text(rows, row->component), name_text(rows, row->run_id), out);
 }
 
+/* All that chooses a row's series, packed as in a ring's slot. */
+struct key {
+    uint64_t what;  /* kind, decision, action: 8 bits each; reason << 32, stage << 48 */
+    uint32_t scope; /* component, run_id << 16 */
+};
+
+static struct event_row key_row(struct key key)
+{
+    const uint64_t words[4] = {0, 0, key.what, key.scope};
+    struct event_row row;
+
+    (void)event_row_unpack(words, &row);
+    return row;
+}
+
 /* The first row of its kind in this run. Its number. */
-static uint32_t kind_add(struct rows *rows, const struct event_row *row, size_t slot)
+static uint32_t kind_add(struct rows *rows, struct key key, size_t slot)
 {
     struct rows_kind *kind = &rows->kinds[rows->kind_count];
+    struct event_row row = key_row(key);
 
-    *kind = (struct rows_kind){.what = row_what(row),
-                               .scope = row_scope(row),
-                               .valid = batch_row_valid(row, rows->by_id),
+    *kind = (struct rows_kind){.what = key.what,
+                               .scope = key.scope,
+                               .valid = batch_row_valid(&row, rows->by_id),
                                .slot = (uint32_t)slot};
-    kind->timed = kind->valid && contract_sdk_timed(row);
+    kind->timed = kind->valid && contract_sdk_timed(&row);
     if (kind->valid)
-        labels_make(rows, row, &kind->labels);
+        labels_make(rows, &row, &kind->labels);
     rows->table[slot] = (uint32_t)++rows->kind_count;
     return rows->table[slot] - 1;
 }
 
 /* The number of a row's kind. The table is at most half full. */
-static uint32_t kind_of(struct rows *rows, const struct event_row *row)
+static inline uint32_t kind_of(struct rows *rows, struct key key)
 {
-    uint64_t what = row_what(row), scope = row_scope(row);
-    uint64_t hash = (what ^ scope * 0x9e3779b97f4a7c15u) * 0xff51afd7ed558ccdu;
+    uint64_t hash = (key.what ^ key.scope * 0x9e3779b97f4a7c15u) * 0xff51afd7ed558ccdu;
     size_t mask = rows->table_slots - 1, at = (hash ^ hash >> 32) & mask;
 
     for (; rows->table[at] != 0; at = (at + 1) & mask) {
         const struct rows_kind *kind = &rows->kinds[rows->table[at] - 1];
 
-        if (kind->what == what && kind->scope == scope)
+        if (kind->what == key.what && kind->scope == key.scope)
             return rows->table[at] - 1;
     }
-    return kind_add(rows, row, at);
+    return kind_add(rows, key, at);
 }
 
 void rows_add(struct rows *rows, const struct event_row *row)
 {
+    struct key key = {(uint64_t)row->kind | (uint64_t)row->decision << 8 | (uint64_t)row->action << 16 |
+                          (uint64_t)row->reason << 32 | (uint64_t)row->stage << 48,
+                      (uint32_t)row->component | (uint32_t)row->run_id << 16};
     size_t i = rows->count++;
 
     assert(i < rows->reserved);
-    rows->which[i] = kind_of(rows, row);
+    rows->which[i] = kind_of(rows, key);
     rows->time_ns[i] = row->time_ns;
     rows->latency_ns[i] = row->latency_ns;
 }
 
+static uint16_t cell16(const unsigned char *column, size_t i)
+{
+    uint16_t value;
+
+    memcpy(&value, column + 2 * i, sizeof(value));
+    return value;
+}
+
+static inline struct key batch_key(const struct batch *batch, size_t i)
+{
+    const unsigned char *const *columns = batch->columns;
+    struct key key = {
+        (uint64_t)columns[BATCH_KIND][i] | (uint64_t)columns[BATCH_DECISION][i] << 8 |
+            (uint64_t)columns[BATCH_ACTION][i] << 16 | (uint64_t)cell16(columns[BATCH_REASON], i) << 32 |
+            (uint64_t)cell16(columns[BATCH_STAGE], i) << 48,
+        (uint32_t)cell16(columns[BATCH_COMPONENT], i) | (uint32_t)cell16(columns[BATCH_RUN_ID], i) << 16};
+    return key;
+}
+
+/* As batch_row() and rows_add() for every row, but no row is put together only to be taken apart. */
 int rows_add_batch(struct rows *rows, const struct batch *batch)
 {
-    struct event_row row;
-
     if (rows_begin(rows, batch, batch->count) != 0)
         return -1;
-    for (uint32_t i = 0; i < batch->count; i++) {
-        batch_row(batch, i, &row);
-        rows_add(rows, &row);
+    for (uint32_t i = 0; i < batch->count; i++)
+        rows->which[i] = kind_of(rows, batch_key(batch, i));
+    if (batch->count > 0) {
+        memcpy(rows->time_ns, batch->columns[BATCH_TIME], batch->count * sizeof(*rows->time_ns));
+        memcpy(rows->latency_ns, batch->columns[BATCH_LATENCY], batch->count * sizeof(*rows->latency_ns));
     }
+    rows->count = batch->count;
     rows_end(rows, batch);
     return 0;
 }

@@ -157,14 +157,13 @@ static bool clock_track_piece(struct clock_track *track, size_t n, uint64_t tick
     return false;
 }
 
-int64_t clock_track_utc(struct clock_track *track, uint64_t ticks)
+int64_t clock_track_utc_far(struct clock_track *track, uint64_t ticks)
 {
     size_t n = track->kept + (track->fresh ? 1 : 0);
 
-    if ((ticks < track->low.ticks || ticks >= track->high.ticks) &&
-        (n < 2 || !clock_track_piece(track, n, ticks)))
+    if (n < 2 || !clock_track_piece(track, n, ticks))
         return layout_clock_utc(track->pairs, n, ticks);
-    return track->low.utc_ns + (int64_t)((double)(ticks - track->low.ticks) * track->ns_per_tick + 0.5);
+    return clock_track_utc(track, ticks);
 }
 
 /* ---- ailive_ticks(), ailive_elapsed_ns() ---- */

@@ -47,7 +47,15 @@ void clock_track_add(struct clock_track *track, const struct layout_clock_pair *
 /* Measures the rate of ailive_elapsed_ns() again, over all the time since it was first asked for. */
 void clock_rate_refine(void);
 
+/* UTC of a counter reading outside the piece that was asked for last; that piece changes to its own. */
+int64_t clock_track_utc_far(struct clock_track *track, uint64_t ticks);
+
 /* UTC of a counter reading. */
-int64_t clock_track_utc(struct clock_track *track, uint64_t ticks);
+static inline int64_t clock_track_utc(struct clock_track *track, uint64_t ticks)
+{
+    if (ticks < track->low.ticks || ticks >= track->high.ticks)
+        return clock_track_utc_far(track, ticks);
+    return track->low.utc_ns + (int64_t)((double)(ticks - track->low.ticks) * track->ns_per_tick + 0.5);
+}
 
 #endif

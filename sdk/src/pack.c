@@ -11,10 +11,13 @@
  * counted as invalid by the sidecar. */
 static void pack_name(struct shipper *shipper, const struct names *names, ailive_name id)
 {
-    const struct names_entry *entry = names_get(names, id);
+    const struct names_entry *entry;
     struct layout_name *name;
 
-    if (!entry || shipper->name_mark[id] == shipper->name_stamp)
+    if (shipper->name_mark[id] == shipper->name_stamp)
+        return;
+    entry = names_get(names, id);
+    if (!entry)
         return;
     shipper->name_mark[id] = shipper->name_stamp;
     name = &shipper->names[shipper->name_count++];
@@ -65,7 +68,7 @@ static uint32_t pack_rows(struct ailive *instance, const struct ring *ring, uint
 {
     struct shipper *shipper = &instance->live->shipper;
     unsigned char *columns[BATCH_COLUMNS], *at = shipper->columns;
-    uint32_t most = batch_rows_max(0, 0), rows = 0;
+    uint32_t most = batch_rows_max(0, 0), rows = 0, names_before = 0;
     struct event_row row;
 
     for (unsigned c = 0; c < BATCH_COLUMNS; c++) {
@@ -80,10 +83,11 @@ static uint32_t pack_rows(struct ailive *instance, const struct ring *ring, uint
     while (first + rows != head && rows < most && shipper->name_count + 4 <= SHIPPER_BATCH_NAMES) {
         pack_read_row(shipper, ring, first + rows, &row);
         pack_names_of(shipper, &instance->kept->names, &row);
-        most = batch_rows_max(shipper->name_count, shipper->name_bytes);
+        if (shipper->name_count != names_before)
+            most = batch_rows_max(shipper->name_count, shipper->name_bytes);
+        names_before = shipper->name_count;
         if (rows == most)
-            break; /* this row's names leave no room for it; they are declared for nothing, which is harmless
-                    */
+            break; /* this row's names leave no room for it: declared for nothing, which is harmless */
         pack_row(columns, rows++, &row);
     }
     return rows;

@@ -170,13 +170,6 @@ uint64_t ring_tail(const struct ring *ring)
     return __atomic_load_n(&ring->header->tail, __ATOMIC_RELAXED);
 }
 
-void ring_slot(const struct ring *ring, uint64_t seq, uint64_t words[4])
-{
-    uint64_t mask = ring->header->capacity - 1;
-
-    memcpy(words, ring->slots + (seq & mask) * AILIVE_SLOT_BYTES, AILIVE_SLOT_BYTES);
-}
-
 void ring_release(struct ring *ring, uint64_t tail)
 {
     /* Pairs with the acquire in ring_room(): our reads of the slots come before the writer's next stores. It

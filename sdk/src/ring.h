@@ -11,6 +11,7 @@
 
 #include "wire/layout.h"
 
+#include <string.h>
 #include <sys/types.h>
 
 struct record_entry;
@@ -64,7 +65,10 @@ uint64_t ring_readable(const struct ring *ring);
 uint64_t ring_tail(const struct ring *ring);
 
 /* The four words of a record in [tail, head). */
-void ring_slot(const struct ring *ring, uint64_t seq, uint64_t words[4]);
+static inline void ring_slot(const struct ring *ring, uint64_t seq, uint64_t words[4])
+{
+    memcpy(words, ring->slots + (seq & (ring->header->capacity - 1)) * AILIVE_SLOT_BYTES, AILIVE_SLOT_BYTES);
+}
 
 /* Gives the slots below tail back to the writer. */
 void ring_release(struct ring *ring, uint64_t tail);

@@ -66,7 +66,21 @@ int event_kind_find(const char *text, size_t len_bytes);
 
 /* A slot's four words to a row and back. time_ns of the row is left for the caller where the slot holds
  * counter ticks: returns true when words[0] already was UTC. */
-bool event_row_unpack(const uint64_t words[4], struct event_row *out);
+static inline bool event_row_unpack(const uint64_t words[4], struct event_row *out)
+{
+    uint64_t what = words[2];
+
+    out->time_ns = (int64_t)words[0];
+    out->latency_ns = (int64_t)words[1];
+    out->kind = (uint8_t)what;
+    out->decision = (uint8_t)(what >> 8);
+    out->action = (uint8_t)(what >> 16);
+    out->reason = (ailive_name)(what >> 32);
+    out->stage = (ailive_name)(what >> 48);
+    out->component = (ailive_name)words[3];
+    out->run_id = (ailive_name)(words[3] >> 16);
+    return (what >> 24 & AILIVE_SLOT_UTC) != 0;
+}
 void event_row_pack_utc(const struct event_row *row, uint64_t out_words[4]);
 
 #endif
