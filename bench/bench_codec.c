@@ -126,19 +126,10 @@ static void open_all(void)
 static void aggregate_batch(const struct batch *batch)
 {
     struct ingest_run run = {batch->producer, batch->ring, batch->first, batch->count, -1, 0};
-    struct ingest_unit unit = {.road = ROAD_NNG, .runs = &run, .run_count = 1};
-    struct event_row row;
+    struct ingest_unit unit = {.road = ROAD_NNG, .runs = &run, .run_count = 1, .rows = &codec.rows};
 
-    if (rows_begin(&codec.rows, batch, batch->count) != 0)
+    if (rows_add_batch(&codec.rows, batch) != 0)
         measure_die("out of memory");
-    for (uint32_t i = 0; i < batch->count; i++) {
-        batch_row(batch, i, &row);
-        rows_add(&codec.rows, &row);
-    }
-    rows_end(&codec.rows, batch);
-    unit.observations = codec.rows.observations;
-    unit.observation_count = codec.rows.count;
-    unit.invalid = codec.rows.invalid;
     if (ingest_take(codec.ingest, &unit, NULL) != INGEST_COMMITTED)
         measure_die("ingest refused a batch");
 }
