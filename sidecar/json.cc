@@ -1,6 +1,8 @@
 // json.cc - see json.h.
 #include "json.h"
 
+#include "flat.h"
+
 #include <cstring>
 #include <memory>
 #include <new>
@@ -17,74 +19,6 @@ struct json_reader {
 
 namespace
 {
-struct key_name {
-    enum json_key key;
-    const char *name;
-};
-
-// Sorted by length: a key is compared only with those of its own length.
-const key_name key_names[] = {
-    {JSON_V, "v"},
-    {JSON_TS, "ts"},
-    {JSON_SID, "sid"},
-    {JSON_SEQ, "seq"},
-    {JSON_TYPE, "type"},
-    {JSON_EVENT, "event"},
-    {JSON_TS_NS, "ts_ns"},
-    {JSON_STAGE, "stage"},
-    {JSON_COUNT, "count"},
-    {JSON_SCHEMA, "schema"},
-    {JSON_TS_UTC, "ts_utc"},
-    {JSON_RUN_ID, "run_id"},
-    {JSON_REASON, "reason"},
-    {JSON_ACTION, "action"},
-    {JSON_NO_RING, "no_ring"},
-    {JSON_DECISION, "decision"},
-    {JSON_COMPONENT, "component"},
-    {JSON_LATENCY_S, "latency_s"},
-    {JSON_RING_FULL, "ring_full"},
-    {JSON_EVENT_TYPE, "event_type"},
-    {JSON_LATENCY_MS, "latency_ms"},
-    {JSON_LATENCY_NS, "latency_ns"},
-    {JSON_REASON_CODE, "reason_code"},
-    {JSON_GATE_REASON, "gate_reason"},
-    {JSON_ACTION_TYPE, "action_type"},
-    {JSON_BLOCK_REASON, "block_reason"},
-    {JSON_POLICY_REASON, "policy_reason"},
-    {JSON_SCHEMA_VERSION, "schema_version"},
-};
-static_assert(sizeof(key_names) / sizeof(key_names[0]) == JSON_KEYS, "every key has a name");
-
-const size_t key_longest = 14;
-
-// Where each length begins in key_names.
-struct key_index {
-    uint8_t first[key_longest + 2];
-
-    key_index()
-    {
-        size_t next = 0;
-
-        for (size_t len = 0; len <= key_longest + 1; len++) {
-            while (next < JSON_KEYS && std::strlen(key_names[next].name) < len)
-                next++;
-            first[len] = static_cast<uint8_t>(next);
-        }
-    }
-};
-
-enum json_key find_key(std::string_view name)
-{
-    static const key_index index;
-
-    if (name.size() > key_longest)
-        return JSON_KEYS;
-    for (size_t i = index.first[name.size()]; i < index.first[name.size() + 1]; i++)
-        if (std::memcmp(key_names[i].name, name.data(), name.size()) == 0)
-            return key_names[i].key;
-    return JSON_KEYS;
-}
-
 void set_number(const dom::element &element, struct json_value *out)
 {
     out->type = JSON_NUMBER;
@@ -178,6 +112,15 @@ void json_reader_free(struct json_reader *reader)
 enum json_verdict json_read(struct json_reader *reader, const char *bytes, size_t len_bytes,
                             struct json_view *out)
 {
+    clear_view(out);
+    if (flat_read(bytes, len_bytes, out))
+        return JSON_IS_OBJECT;
+    return json_read_any(reader, bytes, len_bytes, out);
+}
+
+enum json_verdict json_read_any(struct json_reader *reader, const char *bytes, size_t len_bytes,
+                                struct json_view *out)
+{
     dom::element root;
     dom::object object;
     simdjson::error_code error;
@@ -193,7 +136,7 @@ enum json_verdict json_read(struct json_reader *reader, const char *bytes, size_
     if (root.get_object().get(object))
         return JSON_NO_OBJECT;
     for (dom::key_value_pair field : object) {
-        enum json_key key = find_key(field.key);
+        enum json_key key = flat_key(field.key.data(), field.key.size());
 
         if (key == JSON_KEYS)
             continue;
