@@ -313,7 +313,7 @@ static void start_undo(struct ailive *instance)
     process_unlock();
     ring_close(&live->rings[0]);
     if (live->folder.names)
-        (void)folder_remove(&live->folder, 1, &instance->fds.lock);
+        (void)folder_remove(&live->folder, 1);
 }
 
 static int start_shipping(struct ailive *instance)
@@ -552,10 +552,10 @@ static int close_shipping(struct ailive *instance, uint32_t timeout_ms)
             "closing with records that could neither be shipped nor spooled: they stay in %s until a "
             "sidecar takes them in",
             live->folder.path);
-        folder_leave(&live->folder, &instance->fds.lock);
+        folder_leave(&live->folder);
         return AILIVE_ETIMEDOUT;
     }
-    error = folder_remove(&live->folder, instance_rings(live), &instance->fds.lock);
+    error = folder_remove(&live->folder, instance_rings(live));
     if (error != 0)
         instance_log(instance, AILIVE_LOG_WARNING, "cannot remove %s: %s; it holds no records any more",
                      live->folder.path, strerrordesc_np(error));

@@ -1,7 +1,7 @@
 /* folder.c - making, locking and removing a producer's folder; see folder.h.
  *
- * Place on the route: before the first record and after the last. Owns the mappings of names and clock; the
- * lock's descriptor lies in the handle, where a forked child finds it to close. Runs in the thread that opens
+ * Place on the route: before the first record and after the last. Owns the mappings of names, clock and lock.
+ * Runs in the thread that opens
  * or closes. Never looks at other producers' folders: those whose owner died while no sidecar runs are taken
  * in by the next sidecar. */
 #include "folder.h"
@@ -45,6 +45,17 @@ static int folder_create(struct folder *folder, const char *name)
     return fd;
 }
 
+/* Maps the lock file, so that its open file description outlives the descriptor. */
+static int folder_hold(struct folder *folder, int fd)
+{
+    void *page = mmap(NULL, 1, PROT_NONE, MAP_SHARED, fd, 0);
+
+    if (page == MAP_FAILED)
+        return errno;
+    folder->lock_page = page;
+    return madvise(page, 1, MADV_DONTFORK) == 0 ? 0 : errno;
+}
+
 static int folder_lock(struct folder *folder, const char *lock_text, struct process_fd *lock)
 {
     /* An open file description's lock, not the process's: that one would be lost when any other descriptor
@@ -52,10 +63,15 @@ static int folder_lock(struct folder *folder, const char *lock_text, struct proc
     struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     size_t len_bytes = strlen(lock_text);
     int fd = folder_create(folder, "lock");
+    int error;
 
     if (fd < 0)
         return errno;
     process_fd_set(lock, fd);
+    folder->failed = "mapping the lock file";
+    error = folder_hold(folder, fd);
+    if (error != 0)
+        return error;
     folder->failed = "locking";
     if (fcntl(fd, F_OFD_SETLK, &whole) != 0)
         return errno;
@@ -71,8 +87,7 @@ static int folder_map(struct folder *folder, const char *name, size_t len_bytes,
 
     if (fd < 0)
         return errno;
-    /* Allocated, not only sized: a hole in a full tmpfs is a SIGBUS at the store. */
-    error = posix_fallocate(fd, 0, (off_t)len_bytes);
+    error = process_allocate(fd, len_bytes);
     folder->failed = "allocating a file";
     if (error == 0) {
         pages = mmap(NULL, len_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
@@ -92,8 +107,11 @@ static void folder_unmap(struct folder *folder)
         munmap(folder->names, sizeof(*folder->names));
     if (folder->clock)
         munmap(folder->clock, sizeof(*folder->clock));
+    if (folder->lock_page)
+        munmap(folder->lock_page, 1); /* last: this gives the lock back */
     folder->names = NULL;
     folder->clock = NULL;
+    folder->lock_page = NULL;
 }
 
 static int folder_fill(struct folder *folder, const char *lock_text, struct process_fd *lock)
@@ -134,9 +152,10 @@ int folder_make(struct folder *folder, const char *runtime, const struct event_p
     if (shared)
         (void)chmod(folder->path, 02770);
     error = folder_fill(folder, lock_text, lock);
+    process_fd_close(lock);
     if (error != 0) {
         const char *failed = folder->failed;
-        (void)folder_remove(folder, 0, lock);
+        (void)folder_remove(folder, 0);
         folder->failed = failed;
     }
     return error;
@@ -159,7 +178,7 @@ static int folder_unlink(const struct folder *folder, const char *name)
     return unlink(path) == 0 || errno == ENOENT ? 0 : errno;
 }
 
-int folder_remove(struct folder *folder, uint32_t rings, struct process_fd *lock)
+int folder_remove(struct folder *folder, uint32_t rings)
 {
     static const char *const others[] = {"names", "clock", "lock"};
     char name[LAYOUT_NAME_BYTES];
@@ -175,12 +194,11 @@ int folder_remove(struct folder *folder, uint32_t rings, struct process_fd *lock
     if (error == 0 && rmdir(folder->path) != 0 && errno != ENOENT)
         error = errno;
     folder->failed = "removing the folder";
-    folder_leave(folder, lock);
+    folder_leave(folder);
     return error;
 }
 
-void folder_leave(struct folder *folder, struct process_fd *lock)
+void folder_leave(struct folder *folder)
 {
     folder_unmap(folder);
-    process_fd_close(lock);
 }

@@ -7,7 +7,9 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -51,24 +53,12 @@ void process_unmap(void *pages, size_t len_bytes)
         munmap(pages, len_bytes);
 }
 
-/* Closes what a child inherited, unless the number has come to mean something else. Async-signal-safe. */
-static void fd_abandon(struct process_fd *note)
-{
-    struct stat st;
-
-    if (note->fd < 0)
-        return;
-    if (fstat(note->fd, &st) == 0 && st.st_dev == note->device && st.st_ino == note->inode)
-        close(note->fd);
-    note->fd = -1;
-}
-
 static void fds_abandon_all(void)
 {
     for (struct process_fds *fds = __atomic_load_n(&all_fds, __ATOMIC_ACQUIRE); fds; fds = fds->next) {
-        fd_abandon(&fds->lock);
-        fd_abandon(&fds->socket);
-        fd_abandon(&fds->spool);
+        process_fd_close(&fds->lock);
+        process_fd_close(&fds->socket);
+        process_fd_close(&fds->spool);
     }
 }
 
@@ -187,9 +177,31 @@ void process_fd_set(struct process_fd *note, int fd)
     note->fd = fd; /* last: a child that sees the number knows what it stood for */
 }
 
+bool process_fd_ours(const struct process_fd *note)
+{
+    struct stat st;
+
+    return note->fd >= 0 && fstat(note->fd, &st) == 0 && st.st_dev == note->device &&
+           st.st_ino == note->inode;
+}
+
+/* Async-signal-safe: runs in the child handler of fork(). */
 void process_fd_close(struct process_fd *note)
 {
-    if (note->fd >= 0)
+    if (process_fd_ours(note))
         close(note->fd);
     note->fd = -1;
+}
+
+int process_allocate(int fd, size_t len_bytes)
+{
+    sigset_t all, before;
+    int error;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    /* Allocated, not only sized: a hole in a full tmpfs is a SIGBUS at the store. */
+    error = posix_fallocate(fd, 0, (off_t)len_bytes);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error;
 }

@@ -15,8 +15,9 @@
 
 #define PROCESS_INSTANCES_MAX 64u /* open instances of one process */
 
-/* A descriptor a forked child must not keep, with the identity of what it opened: so that a child which
- * notices late never closes a descriptor that the host has put to another use meanwhile. */
+/* A descriptor a forked child must not keep, with the identity of what it opened: a host may close every
+ * number it does not know (daemons do) and open something of its own under the same one, and neither we nor a
+ * child that notices late may then write to it, read from it or close it. */
 struct process_fd {
     int fd; /* -1: none */
     uint64_t device;
@@ -58,8 +59,17 @@ void process_wait_empty(int slot);
 /* Adds an instance's descriptors to the list a forked child closes. Under process_lock(). */
 void process_fds_add(struct process_fds *fds);
 
-/* Takes note of a descriptor just opened, or closes it and forgets it (-1 is harmless). */
+/* Takes note of a descriptor just opened, or closes it, where it still is what was opened, and forgets it (-1
+ * is harmless). */
 void process_fd_set(struct process_fd *note, int fd);
 void process_fd_close(struct process_fd *note);
+
+/* Whether the number still stands for what was opened. Ask right before each use: what the host does between
+ * the answer and the use cannot be known. false: there is none, or the host took it; forget it. */
+bool process_fd_ours(const struct process_fd *note);
+
+/* posix_fallocate() of a whole new file, with the calling thread's signals held back meanwhile: a host's
+ * profiling timer would interrupt it each time. 0 or errno. */
+int process_allocate(int fd, size_t len_bytes);
 
 #endif

@@ -6,6 +6,7 @@
 #include "ring.h"
 
 #include "clock.h"
+#include "process.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -63,7 +64,7 @@ int ring_open_file(struct ring *ring, const char *path, mode_t mode, uint32_t nu
 
     if (fd < 0)
         return errno;
-    error = posix_fallocate(fd, 0, (off_t)len_bytes);
+    error = process_allocate(fd, len_bytes);
     if (error == 0 && fchmod(fd, mode) != 0)
         error = errno;
     if (error == 0)

@@ -87,8 +87,11 @@ bool road_ipc_sent_whole(const struct road_ipc *road)
 static bool road_ipc_push(struct road_ipc *road)
 {
     while (road->greeted && road->out_sent < road->out_len) {
-        ssize_t n = send(road->socket->fd, road->out + road->out_sent, road->out_len - road->out_sent,
-                         MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t n;
+        if (!process_fd_ours(road->socket)) /* the host's bytes go where the host sends them */
+            return false;
+        n = send(road->socket->fd, road->out + road->out_sent, road->out_len - road->out_sent,
+                 MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n < 0)
             return errno == EAGAIN || errno == EINTR;
         road->out_sent += (size_t)n;
@@ -104,6 +107,8 @@ static bool road_ipc_pull(struct road_ipc *road)
 
     if (room == 0)
         return true;
+    if (!process_fd_ours(road->socket))
+        return false;
     n = recv(road->socket->fd, road->in + road->in_len, room, MSG_DONTWAIT);
     if (n < 0)
         return errno == EAGAIN || errno == EINTR;

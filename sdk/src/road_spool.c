@@ -91,12 +91,13 @@ static bool spool_next_file(struct road_spool *road)
     return true;
 }
 
-/* The file in use was removed under us: what we write would be lost with it. */
+/* The file in use was removed under us: what we write would be lost with it. Or its descriptor was closed
+ * under us: what we write would land in a file of the host's. */
 static bool spool_file_gone(const struct road_spool *road)
 {
     struct stat st;
 
-    return fstat(road->file->fd, &st) != 0 || st.st_nlink == 0;
+    return !process_fd_ours(road->file) || fstat(road->file->fd, &st) != 0 || st.st_nlink == 0;
 }
 
 /* Takes a partly written chunk back. Where that fails too, the file ends here: its last line has no newline,
@@ -105,7 +106,7 @@ static void spool_take_back(struct road_spool *road)
 {
     int error = errno;
 
-    if (ftruncate(road->file->fd, (off_t)road->size) != 0)
+    if (!process_fd_ours(road->file) || ftruncate(road->file->fd, (off_t)road->size) != 0)
         process_fd_close(road->file);
     errno = error;
 }

@@ -9,6 +9,7 @@
 
 #include "src/instance.h"
 #include "src/record.h"
+#include "support/producers.h"
 #include "support/rep_peer.h"
 
 #include <dirent.h>
@@ -18,7 +19,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -83,21 +86,18 @@ static struct ailive *open_here(void)
     return instance;
 }
 
-/* Producers' folders below the runtime folder; the last one's path in out. */
-static int folders(char out[512])
+/* Nobody answers: what it records goes to the spool at once. */
+static struct ailive *open_spooling(void)
 {
-    DIR *dir = opendir(runtime_dir);
-    struct dirent *entry;
-    int n = 0;
+    struct ailive_options options = options_here();
+    struct ailive *instance;
+    char nobody[128];
 
-    while (dir && (entry = readdir(dir)) != NULL)
-        if (entry->d_name[0] != '.') {
-            snprintf(out, 512, "%s/%s", runtime_dir, entry->d_name);
-            n++;
-        }
-    if (dir)
-        closedir(dir);
-    return n;
+    snprintf(nobody, sizeof(nobody), "ipc://%s/nobody.sock", base);
+    options.ipc_url = nobody;
+    options.spool_after_ms = 1;
+    assert_int_equal(ailive_open(&options, &instance), AILIVE_OK);
+    return instance;
 }
 
 /* ---- threads and rings ---- */
@@ -262,11 +262,11 @@ static void without_a_ring_drops_are_counted_and_a_ring_comes_once_there_is_room
 {
     struct ailive *instance = open_here();
     struct ailive_stats stats;
-    char path[512], aside[600];
+    char path[PRODUCERS_PATH_BYTES], aside[600];
     unsigned calls = 0;
 
     (void)state;
-    assert_int_equal(folders(path), 1);
+    assert_int_equal(producers_count(runtime_dir, path), 1);
     snprintf(aside, sizeof(aside), "%s-aside", path);
     assert_int_equal(rename(path, aside), 0);
     for (; calls < 10; calls++)
@@ -396,13 +396,13 @@ static void disabled_makes_nothing_and_counts(void **state)
     struct ailive_stats stats;
     struct ailive_record record;
     ailive_name id = 0;
-    char path[512];
+    char path[PRODUCERS_PATH_BYTES];
 
     (void)state;
     setenv("AILIVE_DISABLED", " 1 ", 1);
     instance = open_here();
     unsetenv("AILIVE_DISABLED");
-    assert_int_equal(folders(path), 0);
+    assert_int_equal(producers_count(runtime_dir, path), 0);
     assert_int_equal(ailive_record_action(instance, AILIVE_FILL), AILIVE_EDISABLED);
     assert_int_equal(ailive_register(instance, AILIVE_NAME_STAGE, "risk", &id), AILIVE_OK);
     assert_int_not_equal(id, 0);
@@ -463,7 +463,7 @@ static void wrong_options_give_a_status_and_make_nothing(void **state)
     expect_open(&options, AILIVE_ETOOLONG);
     options = options_here(), options.runtime_dir = "/proc/nowhere";
     expect_open(&options, AILIVE_ESYS);
-    assert_int_equal(folders(path), 0);
+    assert_int_equal(producers_count(runtime_dir, path), 0);
 }
 
 static void the_environment_fills_what_options_leave_open(void **state)
@@ -533,13 +533,13 @@ static void the_folder_is_locked_while_open_and_gone_after_close(void **state)
 {
     struct ailive *instance = open_here();
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    char path[512], file[600], text[512] = "";
+    char path[PRODUCERS_PATH_BYTES], file[600], text[512] = "";
     struct stat st;
     int fd;
 
     (void)state;
     ailive_record_action(instance, AILIVE_FILL);
-    assert_int_equal(folders(path), 1);
+    assert_int_equal(producers_count(runtime_dir, path), 1);
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0700);
     snprintf(file, sizeof(file), "%s/lock", path);
@@ -557,7 +557,7 @@ static void the_folder_is_locked_while_open_and_gone_after_close(void **state)
     assert_non_null(strstr(text, file));
     assert_non_null(strstr(text, "\ncomponent=execution_watch\nrun_id=na\nspool="));
     assert_int_equal(ailive_close(instance, WAIT_MS), AILIVE_OK);
-    assert_int_equal(folders(path), 0);
+    assert_int_equal(producers_count(runtime_dir, path), 0);
 }
 
 /* The blocked signals of the thread with this name; 0 when there is none. */
@@ -607,25 +607,64 @@ static void the_shipper_blocks_every_signal_and_the_host_none_more(void **state)
     assert_int_equal(ailive_close(instance, WAIT_MS), AILIVE_OK);
 }
 
-/* ---- fork ---- */
+/* ---- signals ---- */
 
-static bool holds_descriptor_below(const char *folder)
+static volatile sig_atomic_t interruptions;
+
+static void interrupt(int number)
 {
-    DIR *dir = opendir("/proc/self/fd");
-    struct dirent *entry;
-    bool found = false;
-
-    while ((entry = readdir(dir)) != NULL) {
-        char link[300], target[600];
-        ssize_t n;
-        snprintf(link, sizeof(link), "/proc/self/fd/%s", entry->d_name);
-        n = readlink(link, target, sizeof(target) - 1);
-        target[n > 0 ? n : 0] = '\0';
-        found = found || strncmp(target, folder, strlen(folder)) == 0;
-    }
-    closedir(dir);
-    return found;
+    (void)number;
+    interruptions = interruptions + 1;
+    errno = EINVAL; /* as careless as handlers are */
 }
+
+/* Claims a ring of its own, whose file takes long to allocate, while the timer interrupts. */
+static void *record_interrupted(void *context)
+{
+    for (int64_t i = 0; i < EACH; i++)
+        while (ailive_record_action(context, AILIVE_FILL) == AILIVE_EFULL)
+            usleep(100);
+    return NULL;
+}
+
+static void signals_that_interrupt_records_cost_none_and_double_none(void **state)
+{
+    const struct itimerval often = {{0, 100}, {0, 100}}, off = {{0, 0}, {0, 0}};
+    struct ailive_options options = options_here();
+    struct sigaction action = {.sa_handler = interrupt}, before; /* no SA_RESTART: every call is cut short */
+    struct ailive *instance;
+    struct ailive_stats stats;
+    pthread_t threads[THREADS];
+    char tmpfs[] = "/dev/shm/ailive-record-XXXXXX", command[64];
+
+    (void)state;
+    if (mkdtemp(tmpfs)) /* where allocating gives way to signals */
+        options.runtime_dir = tmpfs;
+    options.ring_records = 65536;
+    assert_int_equal(sigaction(SIGALRM, &action, &before), 0);
+    assert_int_equal(setitimer(ITIMER_REAL, &often, NULL), 0);
+    assert_int_equal(ailive_open(&options, &instance), AILIVE_OK);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, record_interrupted, instance), 0);
+    record_interrupted(instance);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(ailive_flush(instance, WAIT_MS), AILIVE_OK);
+    setitimer(ITIMER_REAL, &off, NULL);
+    sigaction(SIGALRM, &before, NULL);
+    ailive_stats(instance, &stats);
+    assert_int_equal(ailive_close(instance, WAIT_MS), AILIVE_OK);
+    snprintf(command, sizeof(command), "rm -rf '%s'", tmpfs);
+    assert_int_equal(system(command), 0);
+    assert_true(interruptions > 10);
+    assert_int_equal(stats.dropped_ring, 0);
+    assert_int_equal(stats.recorded, (THREADS + 1) * EACH);
+    assert_int_equal(rep_peer_rows(&peer), (THREADS + 1) * EACH);
+    assert_int_equal(rep_peer_gaps(&peer), 0);
+    assert_int_equal(rep_peer_again(&peer), 0);
+}
+
+/* ---- fork ---- */
 
 static int child_records(struct ailive *instance, ailive_name stage, int n)
 {
@@ -689,14 +728,14 @@ static void record_around_fork(pid_t (*forking)(void))
 
 static void a_forked_child_records_under_an_id_of_its_own(void **state)
 {
-    char path[512];
+    char path[PRODUCERS_PATH_BYTES];
 
     (void)state;
 #if UNDER_TSAN
     skip();
 #endif
     record_around_fork(fork);
-    assert_int_equal(folders(path), 0);
+    assert_int_equal(producers_count(runtime_dir, path), 0);
 }
 
 static void a_child_of_bare_Fork_does_too(void **state)
@@ -710,27 +749,167 @@ static void a_child_of_bare_Fork_does_too(void **state)
 
 static void a_child_keeps_no_descriptor_of_its_parents(void **state)
 {
-    struct ailive *instance = open_here();
+    struct ailive *shipping = open_here(), *spooling = open_spooling();
+    int socket_fd, spool_fd;
     pid_t child;
 
     (void)state;
-    ailive_record_action(instance, AILIVE_FILL);
-    assert_int_equal(ailive_flush(instance, WAIT_MS), AILIVE_OK);
-    assert_true(holds_descriptor_below(runtime_dir));
+    ailive_record_action(shipping, AILIVE_FILL);
+    ailive_record_action(spooling, AILIVE_FILL);
+    assert_int_equal(ailive_flush(shipping, WAIT_MS), AILIVE_OK);
+    assert_int_equal(ailive_flush(spooling, WAIT_MS), AILIVE_OK);
+    socket_fd = shipping->fds.socket.fd;
+    spool_fd = spooling->fds.spool.fd;
+    assert_true(fcntl(socket_fd, F_GETFD) == FD_CLOEXEC && fcntl(spool_fd, F_GETFD) == FD_CLOEXEC);
     child = fork();
     if (child == 0)
-        _exit(holds_descriptor_below(runtime_dir));
+        _exit(fcntl(socket_fd, F_GETFD) != -1 || fcntl(spool_fd, F_GETFD) != -1);
     expect_child_ok(child);
-    assert_int_equal(ailive_record_action(instance, AILIVE_FILL), AILIVE_OK);
-    assert_int_equal(ailive_flush(instance, WAIT_MS), AILIVE_OK); /* the parent's are as they were */
-    assert_int_equal(ailive_close(instance, WAIT_MS), AILIVE_OK);
+    assert_int_equal(ailive_record_action(shipping, AILIVE_FILL), AILIVE_OK);
+    assert_int_equal(ailive_flush(shipping, WAIT_MS), AILIVE_OK); /* the parent's are as they were */
+    assert_int_equal(ailive_close(shipping, WAIT_MS), AILIVE_OK);
+    assert_int_equal(ailive_close(spooling, WAIT_MS), AILIVE_OK);
+}
+
+/* Opens, records, forks a child that only waits for the end of the pipe, and kills itself. */
+static void die_beside_a_child(pid_t (*forking)(void), const int wait_fds[2])
+{
+    struct ailive *instance = open_spooling();
+    char byte;
+
+    ailive_record_action(instance, AILIVE_FILL);
+    if (forking() == 0) {
+        alarm(60);
+        close(wait_fds[1]);
+        _exit((int)read(wait_fds[0], &byte, 1));
+    }
+    raise(SIGKILL);
+}
+
+static void expect_lock_of_the_dead_free(pid_t (*forking)(void))
+{
+    int wait_fds[2], status;
+    char path[PRODUCERS_PATH_BYTES];
+    pid_t host;
+
+    assert_int_equal(pipe(wait_fds), 0);
+    host = fork();
+    if (host == 0)
+        die_beside_a_child(forking, wait_fds);
+    assert_int_equal(waitpid(host, &status, 0), host);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    assert_int_equal(producers_count(runtime_dir, path), 1);
+    assert_true(producers_lock_is_free(path));
+    close(wait_fds[0]);
+    close(wait_fds[1]); /* ends the child */
+}
+
+static void a_child_does_not_hold_the_lock_of_its_dead_parent(void **state)
+{
+    (void)state;
+#if UNDER_TSAN
+    skip();
+#endif
+    expect_lock_of_the_dead_free(fork);
+}
+
+static void nor_does_a_child_of_bare_Fork(void **state)
+{
+    (void)state;
+#if UNDER_TSAN
+    skip();
+#endif
+    expect_lock_of_the_dead_free(_Fork);
+}
+
+/* ---- a host that closes every descriptor it does not know, and uses the numbers for its own ---- */
+
+#define HOST_PAIRS 12
+
+/* Takes the free numbers from 3 on, each with one byte to read. */
+static int host_opens(int pairs[HOST_PAIRS][2])
+{
+    for (int i = 0; i < HOST_PAIRS; i++)
+        if (socketpair(AF_UNIX, SOCK_STREAM, 0, pairs[i]) != 0 || write(pairs[i][0], "h", 1) != 1 ||
+            write(pairs[i][1], "h", 1) != 1)
+            return 10;
+    return 0;
+}
+
+/* Nobody wrote to them, read from them or closed them. */
+static int host_finds_its_own(int pairs[HOST_PAIRS][2])
+{
+    char bytes[16];
+
+    for (int i = 0; i < HOST_PAIRS; i++)
+        for (int end = 0; end < 2; end++)
+            if (recv(pairs[i][end], bytes, sizeof(bytes), MSG_DONTWAIT) != 1 || bytes[0] != 'h')
+                return 11;
+    return 0;
+}
+
+static int record_over_closed_descriptors(struct ailive *instance)
+{
+    int pairs[HOST_PAIRS][2], failed;
+    char path[PRODUCERS_PATH_BYTES] = "";
+
+    for (int64_t i = 0; i < 100; i++)
+        record_until_taken(instance, i);
+    if (ailive_flush(instance, WAIT_MS) != AILIVE_OK)
+        return 1;
+    closefrom(3);
+    failed = host_opens(pairs);
+    if (failed == 0 && (producers_count(runtime_dir, path) != 1 || producers_lock_is_free(path)))
+        return 2; /* the sidecar would take us for dead */
+    for (int64_t i = 0; i < 100 && failed == 0; i++)
+        record_until_taken(instance, i);
+    if (failed == 0 && ailive_flush(instance, WAIT_MS) != AILIVE_OK)
+        return 3;
+    if (failed == 0 && ailive_close(instance, WAIT_MS) != AILIVE_OK)
+        return 4;
+    return failed ? failed : host_finds_its_own(pairs);
+}
+
+static void a_socket_closed_underneath_is_replaced_and_its_number_left_alone(void **state)
+{
+    pid_t child;
+
+    (void)state;
+#if UNDER_TSAN
+    skip();
+#endif
+    child = fork();
+    if (child == 0)
+        _exit(record_over_closed_descriptors(open_here()));
+    expect_child_ok(child);
+    assert_int_equal(rep_peer_rows(&peer), 200);
+    assert_int_equal(rep_peer_gaps(&peer), 0);
+}
+
+static void a_spool_file_closed_underneath_is_followed_by_the_next(void **state)
+{
+    char command[160];
+    pid_t child;
+
+    (void)state;
+#if UNDER_TSAN
+    skip();
+#endif
+    child = fork();
+    if (child == 0)
+        _exit(record_over_closed_descriptors(open_spooling()));
+    expect_child_ok(child);
+    snprintf(command, sizeof(command), "test $(cat %s/*1.jsonl | wc -l) = 100", spool_dir);
+    assert_int_equal(system(command), 0);
+    snprintf(command, sizeof(command), "test $(cat %s/*2.jsonl | wc -l) = 100", spool_dir);
+    assert_int_equal(system(command), 0);
 }
 
 static void a_child_that_never_records_leaves_everything_alone(void **state)
 {
     struct ailive *instance = open_here();
     struct ailive_stats stats;
-    char path[512];
+    char path[PRODUCERS_PATH_BYTES];
     pid_t child;
 
     (void)state;
@@ -739,7 +918,7 @@ static void a_child_that_never_records_leaves_everything_alone(void **state)
     if (child == 0) {
         bool fine = ailive_stats(instance, &stats) == AILIVE_OK && stats.recorded == 0 &&
                     ailive_flush(instance, 0) == AILIVE_OK && ailive_close(instance, 0) == AILIVE_OK &&
-                    folders(path) == 1;
+                    producers_count(runtime_dir, path) == 1;
         _exit(!fine);
     }
     expect_child_ok(child);
@@ -880,9 +1059,14 @@ int main(void)
         TEST(registered_names_have_a_limit),
         TEST(the_folder_is_locked_while_open_and_gone_after_close),
         TEST(the_shipper_blocks_every_signal_and_the_host_none_more),
+        TEST(signals_that_interrupt_records_cost_none_and_double_none),
         TEST(a_forked_child_records_under_an_id_of_its_own),
         TEST(a_child_of_bare_Fork_does_too),
         TEST(a_child_keeps_no_descriptor_of_its_parents),
+        TEST(a_child_does_not_hold_the_lock_of_its_dead_parent),
+        TEST(nor_does_a_child_of_bare_Fork),
+        TEST(a_socket_closed_underneath_is_replaced_and_its_number_left_alone),
+        TEST(a_spool_file_closed_underneath_is_followed_by_the_next),
         TEST(a_child_that_never_records_leaves_everything_alone),
         TEST(a_grandchild_records_too),
         TEST(a_childs_memory_sink_starts_empty),

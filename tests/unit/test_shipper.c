@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "src/instance.h"
+#include "support/producers.h"
 #include "support/rep_peer.h"
 #include "wire/spool.h"
 
@@ -277,22 +278,6 @@ static int64_t expect_decisions_in_order(const struct event_producer *producer, 
         at += len;
     }
     return number;
-}
-
-static int folders(char out[512])
-{
-    DIR *dir = opendir(runtime_dir);
-    struct dirent *entry;
-    int n = 0;
-
-    while (dir && (entry = readdir(dir)) != NULL)
-        if (entry->d_name[0] != '.') {
-            snprintf(out, 512, "%s/%s", runtime_dir, entry->d_name);
-            n++;
-        }
-    if (dir)
-        closedir(dir);
-    return n;
 }
 
 /* Waits until a counter says so; bounded. */
@@ -602,7 +587,7 @@ static void files_end_at_their_size_with_whole_lines(void **state)
     struct ailive_options options = options_here(1);
     struct ailive *instance;
     struct event_producer producer;
-    char path[512], name[SPOOL_NAME_BYTES];
+    char path[PRODUCERS_PATH_BYTES], name[SPOOL_NAME_BYTES];
     struct stat st;
 
     (void)state;
@@ -681,7 +666,7 @@ static void a_range_drop_nobody_was_told_is_a_line_at_close(void **state)
     want[spool_format_drop(&producer, 1, (uint64_t)lines, (uint64_t)(1000 - lines), EVENT_DROP_SPOOL_FULL,
                            want)] = '\0';
     assert_non_null(strstr(spool_text, want));
-    assert_int_equal(folders(path), 0);
+    assert_int_equal(producers_count(runtime_dir, path), 0);
 }
 
 static void room_in_the_spool_is_used_again_once_files_are_gone(void **state)
@@ -806,7 +791,7 @@ static void what_can_go_nowhere_stays_for_salvage(void **state)
     struct ailive *instance;
     struct layout_ring header;
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    char path[512], file[600];
+    char path[PRODUCERS_PATH_BYTES], file[600];
     struct stat st;
     int fd;
 
@@ -815,7 +800,7 @@ static void what_can_go_nowhere_stays_for_salvage(void **state)
     set_fault(&faults.failing_writes, -1);
     record(instance, 0, 123);
     assert_int_equal(ailive_close(instance, 50), AILIVE_ETIMEDOUT);
-    assert_int_equal(folders(path), 1);
+    assert_int_equal(producers_count(runtime_dir, path), 1);
     snprintf(file, sizeof(file), "%s/ring-1", path);
     fd = open(file, O_RDONLY);
     assert_int_equal(read(fd, &header, sizeof(header)), sizeof(header));
@@ -922,12 +907,12 @@ static void close_spools_what_the_deadline_left(void **state)
 {
     struct ailive *instance = open_here(60000);
     struct event_producer producer = instance->live->producer;
-    char path[512];
+    char path[PRODUCERS_PATH_BYTES];
 
     (void)state;
     record(instance, 0, 4096);
     assert_int_equal(ailive_close(instance, 0), AILIVE_OK);
-    assert_int_equal(folders(path), 0);
+    assert_int_equal(producers_count(runtime_dir, path), 0);
     read_spool();
     assert_int_equal(expect_decisions_in_order(&producer, NULL), 4096);
 }
