@@ -1,27 +1,28 @@
-/* bench_codec.c - a batch of records encoded, decoded and aggregated: what an event costs on that way.
+/* bench_codec.c - a batch of records packed, encoded, decoded and aggregated: what an event costs on that
+ * way.
  *
- * One thread on one core. Encode is batch_encode() over columns that stand ready; decode is batch_decode();
- * aggregate is everything behind it up to the commit: rows, ingest with its ranges, series, and a state in
- * memory. Filling the columns out of a ring and the socket are in bench_end_to_end's figure.
+ * One thread on one core. Encode is what the shipper does between a ring and its socket: slots to columns
+ * (pack_records()) and columns to a message (batch_encode()); decode is batch_decode(); aggregate is
+ * everything behind it up to the commit: rows, ingest with its ranges, series, and a state in memory. Sockets
+ * and the commit are in bench_end_to_end's figure.
  */
 #include "measure.h"
 #include "report.h"
 
 #include <ingest.h>
 #include <rows.h>
+#include <src/pack.h>
 
 #include <stdio.h>
 #include <string.h>
 
-#define REPEATS      15u
-#define NAMES        10u
-#define NAME_ID      16u /* of the first; below it are the fixed ones */
-#define COLUMN_BYTES (BATCH_MAX_BYTES)
+#define REPEATS 15u
+#define RECORDS 8192u /* in the ring: more than a batch takes */
 
 static struct {
-    struct layout_name names[NAMES];
-    unsigned char columns[COLUMN_BYTES];
-    struct batch batch;
+    struct ailive *telemetry; /* with the memory sink: nobody but us reads its ring */
+    const struct ring *ring;
+    uint64_t first; /* of the next batch: the ring's records again, under new numbers */
     unsigned char message[BATCH_MAX_BYTES];
     struct batch_storage storage;
     struct rows rows;
@@ -30,84 +31,54 @@ static struct {
     struct ingest *ingest;
 } codec;
 
-/* ---- the batch ---- */
+/* ---- the ring ---- */
 
-static void make_names(void)
+static ailive_name name(enum ailive_name_kind kind, const char *text)
 {
-    static const struct {
-        enum ailive_name_kind kind;
-        const char *text;
-    } names[NAMES] = {
-        {AILIVE_NAME_COMPONENT, "execution_watch"}, {AILIVE_NAME_COMPONENT, "risk_gate"},
-        {AILIVE_NAME_RUN_ID, "run-2026-01-25-01"},  {AILIVE_NAME_RUN_ID, "run-2026-01-25-02"},
-        {AILIVE_NAME_RUN_ID, "run-2026-01-25-03"},  {AILIVE_NAME_RUN_ID, "run-2026-01-25-04"},
-        {AILIVE_NAME_STAGE, "risk_check"},          {AILIVE_NAME_STAGE, "order_router"},
-        {AILIVE_NAME_REASON, "drawdown"},           {AILIVE_NAME_REASON, "venue_down"},
-    };
+    ailive_name out = 0;
 
-    for (unsigned i = 0; i < NAMES; i++) {
-        codec.names[i].id = (ailive_name)(NAME_ID + i);
-        codec.names[i].kind = (uint8_t)names[i].kind;
-        codec.names[i].len_bytes = (uint8_t)strlen(names[i].text);
-        codec.names[i].text = names[i].text;
+    if (ailive_register(codec.telemetry, kind, text, &out) != AILIVE_OK)
+        measure_die("cannot register %s", text);
+    return out;
+}
+
+/* Five decisions in six, a stage latency in six; 2 components, 4 runs, 8 reasons, all latencies. */
+static void record_all(void)
+{
+    static const char *const runs[4] = {"run-2026-01-25-01", "run-2026-01-25-02", "run-2026-01-25-03",
+                                        "run-2026-01-25-04"};
+    ailive_name components[2] = {name(AILIVE_NAME_COMPONENT, "execution_watch"),
+                                 name(AILIVE_NAME_COMPONENT, "risk_gate")};
+    ailive_name stages[2] = {name(AILIVE_NAME_STAGE, "risk_check"), name(AILIVE_NAME_STAGE, "order_router")};
+
+    for (uint32_t i = 0; i < RECORDS; i++) {
+        uint32_t random = (i + 1) * 2654435761u >> 8;
+        enum ailive_decision decision = (enum ailive_decision)(1 + random / 16 % 3);
+        struct ailive_scope scope = {components[random % 2], name(AILIVE_NAME_RUN_ID, runs[random / 2 % 4])};
+
+        if (random % 6 == 0)
+            ailive_record_stage_for(codec.telemetry, scope, AILIVE_NOW, stages[random / 8 % 2], random * 100);
+        else
+            ailive_record_decision_for(codec.telemetry, scope, AILIVE_NOW, decision,
+                                       (ailive_name)(decision == AILIVE_REJECT ? random / 64 % 8 : 0),
+                                       decision == AILIVE_ACCEPT ? AILIVE_SUBMIT : AILIVE_ACTION_NONE,
+                                       random * 100);
     }
 }
 
-/* Five decisions in six, a stage latency in six; components, runs, reasons and latencies vary. */
-static void make_row(uint32_t i, struct event_row *row)
+static void fill_ring(void)
 {
-    uint32_t random = (i + 1) * 2654435761u >> 8;
+    struct ailive_options options = AILIVE_OPTIONS_INIT;
 
-    *row = (struct event_row){.time_ns = 1769303388000000000 + (int64_t)i * 1000,
-                              .latency_ns = (int64_t)random * 100,
-                              .component = (ailive_name)(NAME_ID + random % 2),
-                              .run_id = (ailive_name)(NAME_ID + 2 + random / 2 % 4)};
-    if (random % 6 == 0) {
-        row->kind = AILIVE_KIND_STAGE;
-        row->stage = (ailive_name)(NAME_ID + 6 + random / 8 % 2);
-        return;
-    }
-    row->kind = AILIVE_KIND_DECISION;
-    row->decision = (uint8_t)(1 + random / 16 % 3);
-    row->action = row->decision == AILIVE_ACCEPT ? AILIVE_SUBMIT : AILIVE_ACTION_NONE;
-    if (row->decision == AILIVE_REJECT)
-        row->reason = (ailive_name)(random / 64 % 8);
-}
-
-static void put(enum batch_column column, uint32_t i, const void *value)
-{
-    unsigned char *at = codec.columns + (codec.batch.columns[column] - codec.columns);
-
-    memcpy(at + (size_t)i * batch_column_bytes[column], value, batch_column_bytes[column]);
-}
-
-static void make_batch(void)
-{
-    size_t text_bytes = 0, at = 0;
-    struct event_row row;
-
-    make_names();
-    for (unsigned i = 0; i < NAMES; i++)
-        text_bytes += codec.names[i].len_bytes;
-    codec.batch =
-        (struct batch){.producer = {{1}}, .ring = 1, .drop = -1, .names = codec.names, .name_count = NAMES};
-    codec.batch.count = batch_rows_max(NAMES, text_bytes);
-    for (unsigned c = 0; c < BATCH_COLUMNS; c++) {
-        codec.batch.columns[c] = codec.columns + at;
-        at += (size_t)codec.batch.count * batch_column_bytes[c];
-    }
-    for (uint32_t i = 0; i < codec.batch.count; i++) {
-        make_row(i, &row);
-        put(BATCH_TIME, i, &row.time_ns);
-        put(BATCH_KIND, i, &row.kind);
-        put(BATCH_DECISION, i, &row.decision);
-        put(BATCH_ACTION, i, &row.action);
-        put(BATCH_REASON, i, &row.reason);
-        put(BATCH_LATENCY, i, &row.latency_ns);
-        put(BATCH_STAGE, i, &row.stage);
-        put(BATCH_COMPONENT, i, &row.component);
-        put(BATCH_RUN_ID, i, &row.run_id);
-    }
+    options.memory_sink = 1;
+    if (ailive_open(&options, &codec.telemetry) != AILIVE_OK)
+        measure_die("cannot open an instance");
+    record_all();
+    for (uint32_t r = 0; r < instance_rings(codec.telemetry->live); r++)
+        if (ring_readable(&codec.telemetry->live->rings[r]) != ring_tail(&codec.telemetry->live->rings[r]))
+            codec.ring = &codec.telemetry->live->rings[r];
+    if (codec.ring == NULL)
+        measure_die("nothing was recorded");
 }
 
 /* ---- the way ---- */
@@ -140,28 +111,30 @@ struct parts {
 
 static struct parts pass(unsigned batches)
 {
-    double tick_ns = measure_tick_ns(), events = (double)batches * codec.batch.count;
-    uint64_t encode = 0, decode = 0, aggregate = 0, times[4];
-    struct batch decoded;
+    uint64_t encode = 0, decode = 0, aggregate = 0, times[4], first = codec.first;
+    struct batch batch, decoded;
     const char *why;
+    double each_ns;
     size_t len;
 
     for (unsigned i = 0; i < batches; i++) {
         times[0] = ailive_counter();
-        len = batch_encode(&codec.batch, codec.message, sizeof(codec.message));
+        pack_records(codec.telemetry, codec.ring, &batch);
+        batch.first = codec.first;
+        len = batch_encode(&batch, codec.message, sizeof(codec.message));
         times[1] = ailive_counter();
         if (batch_decode(codec.message, len, &codec.storage, &decoded, &why) != BATCH_OK)
             measure_die("cannot decode: %s", why);
         times[2] = ailive_counter();
         aggregate_batch(&decoded);
         times[3] = ailive_counter();
-        codec.batch.first += codec.batch.count;
+        codec.first += batch.count;
         encode += times[1] - times[0];
         decode += times[2] - times[1];
         aggregate += times[3] - times[2];
     }
-    return (struct parts){(double)encode * tick_ns / events, (double)decode * tick_ns / events,
-                          (double)aggregate * tick_ns / events};
+    each_ns = measure_tick_ns() / (double)(codec.first - first);
+    return (struct parts){(double)encode * each_ns, (double)decode * each_ns, (double)aggregate * each_ns};
 }
 
 /* Events counted: every row is one, decision or stage. */
@@ -201,7 +174,7 @@ int main(int argc, char **argv)
     repeats = report_quick() ? 1 : REPEATS;
     batches = report_quick() ? 3 : 200;
     measure_pin(MEASURE_HERE);
-    make_batch();
+    fill_ring();
     open_all();
     pass(batches / 4 + 1); /* warms up */
     for (unsigned r = 0; r < repeats; r++) {
@@ -212,12 +185,13 @@ int main(int argc, char **argv)
         together[r] = parts.encode_ns + parts.decode_ns + parts.aggregate_ns;
     }
     show("batch: encode + decode + aggregate", together, repeats, true);
-    show("batch: encode", encode, repeats, false);
+    show("batch: encode, from the ring", encode, repeats, false);
     show("batch: decode", decode, repeats, false);
     show("batch: aggregate", aggregate, repeats, false);
-    report_count("events", codec.batch.first, counted());
+    report_count("events", codec.first, counted());
     ingest_close(codec.ingest);
     aggregate_free(codec.aggregate);
     rows_fini(&codec.rows);
+    ailive_close(codec.telemetry, 0);
     return report_end();
 }
