@@ -1,5 +1,5 @@
 /* aggregate.c - see aggregate.h. Series and their values: series.c. Here: which series an observation's
- * labels choose (routes), what it adds to them, the mutex, and the snapshot. */
+ * labels choose (routes), what it adds to them, and the mutex. */
 #include "aggregate.h"
 
 #include "expose_text.h"
@@ -7,6 +7,7 @@
 #include "intern.h"
 #include "ratio.h"
 #include "series.h"
+#include "snapshot.h"
 #include "text.h"
 
 #include <wire/event.h>
@@ -41,6 +42,8 @@ struct aggregate {
     size_t route_count, route_bytes;
     uint64_t generation; /* labels->route is valid while labels->generation is this */
     bool failed;         /* out of memory since the last reset: what is counted is not whole */
+
+    struct snapshot_layout *layout; /* of the last snapshot; NULL before */
 
     char *component, *run_id; /* for events that name none */
     char *heartbeat;          /* labels of the heartbeat */
@@ -149,6 +152,7 @@ void aggregate_free(struct aggregate *aggregate)
     if (aggregate->routes)
         forget_routes(aggregate);
     free(aggregate->routes);
+    snapshot_layout_release(aggregate->layout);
     series_store_fini(&aggregate->store);
     for (size_t i = 0; i < aggregate->reason_count; i++)
         free(aggregate->reasons[i]);
@@ -566,120 +570,25 @@ bool aggregate_restore(struct aggregate *aggregate, const void *key, size_t key_
 
 /* ---- snapshot ---- */
 
-/* One block of memory: families, series, texts. */
-struct snapshot_block {
-    struct snapshot_family families[SERIES_FAMILIES];
-    struct snapshot_series series[];
-};
-
-struct snapshot_size {
-    size_t series[SERIES_FAMILIES];
-    size_t total, text_bytes;
-};
-
-static struct snapshot_size measure(const struct aggregate *aggregate)
-{
-    struct snapshot_size size = {.total = 1, .text_bytes = strlen(aggregate->heartbeat) + 1};
-
-    size.series[SERIES_HEARTBEAT] = 1;
-    for (size_t i = 0; i < aggregate->store.slot_count; i++) {
-        const struct series *series = aggregate->store.slots[i];
-
-        if (!series || !series->shown)
-            continue;
-        size.series[series->family]++;
-        size.total++;
-        size.text_bytes += strlen(series->labels) + 1;
-    }
-    return size;
-}
-
-static void copy_series(struct snapshot_series *out, const char *labels, char **text)
-{
-    size_t len = strlen(labels) + 1;
-
-    memcpy(*text, labels, len);
-    *out = (struct snapshot_series){.labels = *text};
-    *text += len;
-}
-
-static void copy_value(struct snapshot_series *out, const struct series *series)
-{
-    switch (series_families[series->family].type) {
-    case FAMILY_COUNTER:
-        out->count = series->committed.count;
-        break;
-    case FAMILY_GAUGE:
-        out->value = series->committed.gauge;
-        break;
-    case FAMILY_HISTOGRAM:
-        out->histogram = series->committed.histogram;
-        break;
-    }
-}
-
-static void fill(const struct aggregate *aggregate, const struct snapshot_size *size,
-                 struct snapshot_block *block)
-{
-    struct snapshot_series *next[SERIES_FAMILIES];
-    struct snapshot_series *at = block->series;
-    char *text = (char *)(block->series + size->total);
-
-    for (size_t f = 0; f < SERIES_FAMILIES; f++) {
-        const struct series_family_spec *spec = &series_families[f];
-
-        block->families[f] =
-            (struct snapshot_family){spec->name, spec->help, spec->type, spec->unit, at, size->series[f]};
-        next[f] = at;
-        at += size->series[f];
-    }
-    copy_series(next[SERIES_HEARTBEAT], aggregate->heartbeat, &text);
-    next[SERIES_HEARTBEAT]->value = 1;
-    for (size_t i = 0; i < aggregate->store.slot_count; i++) {
-        const struct series *series = aggregate->store.slots[i];
-
-        if (!series || !series->shown)
-            continue;
-        copy_series(next[series->family], series->labels, &text);
-        copy_value(next[series->family]++, series);
-    }
-}
-
-static int compare_labels(const void *a, const void *b)
-{
-    return strcmp(((const struct snapshot_series *)a)->labels, ((const struct snapshot_series *)b)->labels);
-}
-
-static void sort(struct snapshot_block *block)
-{
-    struct snapshot_series *at = block->series;
-
-    for (size_t f = 0; f < SERIES_FAMILIES; f++) {
-        qsort(at, block->families[f].series_count, sizeof(*at), compare_labels);
-        at += block->families[f].series_count;
-    }
-}
-
 int aggregate_snapshot(struct aggregate *aggregate, struct snapshot *out)
 {
-    struct snapshot_size size;
-    struct snapshot_block *block;
+    struct snapshot_layout *made;
+    int status;
 
     pthread_mutex_lock(&aggregate->mutex);
-    size = measure(aggregate);
-    block = malloc(sizeof(*block) + size.total * sizeof(block->series[0]) + size.text_bytes);
-    if (block)
-        fill(aggregate, &size, block);
+    status = snapshot_copy(&aggregate->store, aggregate->layout, aggregate->heartbeat, out);
     pthread_mutex_unlock(&aggregate->mutex);
-    if (!block)
+    if (status != 0)
         return -1;
-    sort(block);
-    *out = (struct snapshot){block->families, SERIES_FAMILIES, block};
+    if (snapshot_sort(out, &made) != 0) {
+        snapshot_free(out);
+        return -1;
+    }
+    if (!made)
+        return 0;
+    pthread_mutex_lock(&aggregate->mutex);
+    snapshot_layout_release(aggregate->layout);
+    aggregate->layout = made;
+    pthread_mutex_unlock(&aggregate->mutex);
     return 0;
-}
-
-void snapshot_free(struct snapshot *snapshot)
-{
-    free(snapshot->memory);
-    *snapshot = (struct snapshot){0};
 }

@@ -95,9 +95,11 @@ enum family_type {
 
 struct snapshot_series {
     const char *labels; /* `name="value",...` sorted by name, escaped for the text format; "" when none */
-    double value;       /* gauge */
-    uint64_t count;     /* counter */
-    struct histogram histogram;
+    union {
+        double value;   /* gauge */
+        uint64_t count; /* counter */
+        const struct histogram *histogram;
+    };
 };
 
 struct snapshot_family {
@@ -112,6 +114,7 @@ struct snapshot_family {
 struct snapshot {
     struct snapshot_family *families; /* every family, even without a series; fixed order */
     size_t family_count;
+    struct snapshot_layout *layout; /* holds the labels; shared with later snapshots */
     void *memory;
 };
 

@@ -48,6 +48,11 @@ bool buffer_add(struct buffer *buffer, const void *bytes, size_t len_bytes)
     return true;
 }
 
+char *buffer_room(struct buffer *buffer, size_t len_bytes)
+{
+    return reserve(buffer, len_bytes) ? buffer->bytes + buffer->used : NULL;
+}
+
 bool buffer_add_text(struct buffer *buffer, const char *text)
 {
     return buffer_add(buffer, text, strlen(text));

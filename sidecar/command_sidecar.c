@@ -7,7 +7,7 @@
 #include "aggregate.h"
 #include "command.h"
 #include "config.h"
-#include "expose_text.h"
+#include "expose.h"
 #include "http.h"
 #include "ingest.h"
 #include "log.h"
@@ -222,17 +222,28 @@ static int settings_read(struct settings *settings, int argc, char **argv, int *
 
 /* ---- what http shows ---- */
 
-static bool contents_metrics(void *context, struct buffer *out)
+static uint64_t contents_generation(void *context)
+{
+    const struct sidecar *sidecar = context;
+    struct ingest_health health;
+
+    ingest_health(sidecar->ingest, &health);
+    return health.commits + health.commit_errors;
+}
+
+static bool contents_metrics(void *context, enum expose_format format, struct buffer *out)
 {
     const struct sidecar *sidecar = context;
     struct snapshot snapshot;
+    struct expose expose;
     bool fine;
 
     if (aggregate_snapshot(sidecar->aggregate, &snapshot) != 0)
         return false;
-    fine = expose_text(&snapshot, out);
+    expose_begin(&expose, format, out);
+    fine = expose_snapshot(&expose, &snapshot) && self_expose(&sidecar->self, &expose);
     snapshot_free(&snapshot);
-    return fine && self_expose(&sidecar->self, out);
+    return expose_end(&expose) && fine;
 }
 
 static bool contents_ready(void *context, struct buffer *out)
@@ -314,7 +325,7 @@ static int open_nng(struct sidecar *sidecar, const struct settings *settings, ch
 
 static int open_http(struct sidecar *sidecar, char *error)
 {
-    struct http_contents contents = {sidecar, contents_metrics, contents_ready};
+    struct http_contents contents = {sidecar, contents_generation, contents_metrics, contents_ready};
     int fd = sidecar->http_fd;
 
     sidecar->self = (struct self){sidecar->ingest, sidecar->nng, sidecar->files, sidecar->rings};

@@ -78,7 +78,7 @@ static bool put_series(struct buffer *out, const struct snapshot_family *family,
     case FAMILY_HISTOGRAM:
         break;
     }
-    return put_histogram(out, &series->histogram, family->unit) && buffer_add(out, "}", 1);
+    return put_histogram(out, series->histogram, family->unit) && buffer_add(out, "}", 1);
 }
 
 bool expose_json(const struct snapshot *snapshot, struct buffer *out)

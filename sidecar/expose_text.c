@@ -1,40 +1,173 @@
-/* expose_text.c - see expose_text.h. */
+/* expose_text.c - see expose_text.h.
+ *
+ * Why it writes into reserved room: a page has 10,000 lines and more; each asks for its room once, knowing
+ * what it can need at most, and puts its pieces there.
+ */
 #include "expose_text.h"
 
-#include <inttypes.h>
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Fewest digits that read back as the same double. */
-static int shortest(double value, char *out)
+#define COUNT_BYTES 22u /* 2^64 - 1 with ".0" */
+
+/* Copies and gives where the copy ends. */
+static char *put(char *at, const char *bytes, size_t len)
+{
+    memcpy(at, bytes, len);
+    return at + len;
+}
+
+/* ---- numbers ---- */
+
+/* Digits of a whole number. Returns where they end. */
+static char *put_whole(char *out, uint64_t value)
+{
+    char digits[20];
+    size_t used = sizeof(digits);
+
+    do
+        digits[--used] = (char)('0' + value % 10);
+    while ((value /= 10) > 0);
+    memcpy(out, digits + used, sizeof(digits) - used);
+    return out + (sizeof(digits) - used);
+}
+
+static char *put_whole_number(char *out, uint64_t value)
+{
+    return put(put_whole(out, value), ".0", 2);
+}
+
+/* value as units / scale, if that quotient is exactly this double: most times and sums are a whole number of
+ * micro- or nanoseconds. Units and scale are exact, so that the division rounds as strtod() would; below 2^52
+ * neighbouring doubles are closer than one unit, so that no shorter text reads back. Returns NULL when it is
+ * no such number. */
+static char *put_scaled(char *out, double value, uint64_t scale, int digits)
+{
+    double units = rint(value * (double)scale);
+    uint64_t whole, part;
+
+    if (!(units < 0x1p52) || units / (double)scale != value)
+        return NULL;
+    whole = (uint64_t)units / scale;
+    part = (uint64_t)units % scale;
+    out = put_whole(out, whole);
+    *out = '.';
+    for (int i = digits; i > 0; i--, part /= 10)
+        out[i] = (char)('0' + part % 10);
+    while (out[digits] == '0' && digits > 1)
+        digits--;
+    return out + digits + 1;
+}
+
+/* Fewest of 15 to 17 digits that read back as the same double. */
+static size_t put_any(double value, char *out)
 {
     int len = 0;
 
     for (int digits = 15; digits <= 17; digits++) {
-        len = snprintf(out, 32, "%.*g", digits, value);
+        len = snprintf(out, EXPOSE_NUMBER_BYTES, "%.*g", digits, value);
         if (strtod(out, NULL) == value)
             break;
     }
-    return len;
+    return (size_t)len;
 }
 
 size_t expose_number(double value, char *out)
 {
-    int len;
+    char *end = out;
+    double size = fabs(value);
 
-    if (isnan(value))
-        return (size_t)snprintf(out, 32, "NaN");
-    if (isinf(value))
-        return (size_t)snprintf(out, 32, "%s", value > 0 ? "+Inf" : "-Inf");
+    if (isnan(value) || isinf(value)) {
+        memcpy(out, isnan(value) ? "NaN" : value > 0 ? "+Inf" : "-Inf", 5 - (size_t)isnan(value));
+        return isnan(value) ? 3 : 4;
+    }
+    if (signbit(value))
+        *end++ = '-';
     /* Whole numbers below 1e16 in full, with ".0", as the original printed them. */
-    if (fabs(value) < 1e16 && value == floor(value))
-        return (size_t)snprintf(out, 32, "%.1f", value);
-    /* So are fractions from 1e-4: %g writes them in full as long as its digits reach. */
-    len = shortest(value, out);
-    return (size_t)len;
+    if (size < 1e16 && size == floor(size)) {
+        end = put_whole_number(end, (uint64_t)size);
+    } else {
+        /* So are fractions from 1e-4: %g writes them in full as long as its digits reach. */
+        char *done = size >= 1e-4 ? put_scaled(end, size, 1000000, 6) : NULL;
+
+        if (!done && size >= 1e-4)
+            done = put_scaled(end, size, 1000000000, 9);
+        if (!done)
+            return put_any(value, out);
+        end = done;
+    }
+    *end = '\0';
+    return (size_t)(end - out);
 }
+
+/* ---- lines ---- */
+
+struct name {
+    const char *bytes;
+    size_t len;
+};
+
+static char *put_text(char *at, const char *text)
+{
+    return put(at, text, strlen(text));
+}
+
+/* What one line can need: name, suffix, le and braces, labels, number. */
+static char *line_room(struct buffer *out, struct name name, size_t labels_len)
+{
+    return buffer_room(out, name.len + labels_len + 64 + EXPOSE_NUMBER_BYTES);
+}
+
+static bool line_done(struct buffer *out, char *at)
+{
+    *at++ = '\n';
+    out->used = (size_t)(at - out->bytes);
+    return true;
+}
+
+/* name, suffix, and the labels in braces when there are any, and the space before the value. */
+static char *put_series(char *at, struct name name, const char *suffix, const char *labels, size_t labels_len)
+{
+    at = put(at, name.bytes, name.len);
+    at = put_text(at, suffix);
+    if (labels_len > 0) {
+        *at++ = '{';
+        at = put(at, labels, labels_len);
+        *at++ = '}';
+    }
+    *at++ = ' ';
+    return at;
+}
+
+static bool line_number(struct buffer *out, struct name name, const char *suffix, const char *labels,
+                        double value)
+{
+    size_t len = strlen(labels);
+    char *at = line_room(out, name, len);
+
+    if (!at)
+        return false;
+    at = put_series(at, name, suffix, labels, len);
+    return line_done(out, at + expose_number(value, at));
+}
+
+/* A count, exact beyond 2^53 too. */
+static bool line_count(struct buffer *out, struct name name, const char *suffix, const char *labels,
+                       uint64_t count)
+{
+    size_t len = strlen(labels);
+    char *at = line_room(out, name, len);
+
+    if (!at)
+        return false;
+    at = put_series(at, name, suffix, labels, len);
+    return line_done(out, put_whole_number(at, count));
+}
+
+/* ---- families ---- */
 
 static const char *type_name(enum family_type type)
 {
@@ -49,39 +182,29 @@ static const char *type_name(enum family_type type)
     return "histogram";
 }
 
-bool expose_text_head(struct buffer *out, const char *name, enum family_type type, const char *help)
+/* OpenMetrics names a counter's family without the `_total` of its samples. */
+static struct name family_name(const struct expose *expose, const char *name, enum family_type type)
 {
-    return buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type_name(type));
+    struct name family = {name, strlen(name)};
+
+    if (type == FAMILY_COUNTER && expose->format == EXPOSE_OPENMETRICS) {
+        assert(family.len > 6 && strcmp(name + family.len - 6, "_total") == 0);
+        family.len -= 6;
+    }
+    return family;
 }
 
-/* name, suffix, and the labels in braces when there are any. */
-static bool put_series(struct buffer *out, const char *name, const char *suffix, const char *labels)
+bool expose_text_head(struct expose *expose, const char *name, enum family_type type, const char *help)
 {
-    return buffer_add_text(out, name) && buffer_add_text(out, suffix) &&
-           (labels[0] == '\0' ||
-            (buffer_add(out, "{", 1) && buffer_add_text(out, labels) && buffer_add(out, "}", 1)));
+    struct name family = family_name(expose, name, type);
+
+    return buffer_printf(expose->out, "# HELP %.*s %s\n# TYPE %.*s %s\n", (int)family.len, family.bytes, help,
+                         (int)family.len, family.bytes, type_name(type));
 }
 
-static bool put_value(struct buffer *out, double value)
+bool expose_text_value(struct expose *expose, const char *name, const char *labels, double value)
 {
-    char number[32];
-    size_t len = expose_number(value, number);
-
-    return buffer_add(out, " ", 1) && buffer_add(out, number, len) && buffer_add(out, "\n", 1);
-}
-
-/* A count, exact beyond 2^53 too. */
-static bool put_count(struct buffer *out, uint64_t count)
-{
-    char number[32];
-    int len = snprintf(number, sizeof(number), " %" PRIu64 ".0\n", count);
-
-    return buffer_add(out, number, (size_t)len);
-}
-
-bool expose_text_value(struct buffer *out, const char *name, const char *labels, double value)
-{
-    return put_series(out, name, "", labels) && put_value(out, value);
+    return line_number(expose->out, (struct name){name, strlen(name)}, "", labels, value);
 }
 
 bool expose_text_escape(struct buffer *out, struct text value)
@@ -116,59 +239,88 @@ static size_t le_offset(const char *labels)
     return (size_t)(at - labels);
 }
 
-static bool put_bucket(struct buffer *out, const char *name, const char *labels, size_t le, const char *bound,
-                       uint64_t count)
+static bool line_bucket(struct buffer *out, struct name name, const char *labels, size_t le,
+                        const char *bound, uint64_t count)
 {
     const char *behind = labels + le;
+    size_t behind_len = strlen(behind);
+    char *at = line_room(out, name, le + behind_len);
 
-    /* labels before le end with their comma unless they are the last. */
-    return buffer_add_text(out, name) && buffer_add_text(out, "_bucket{") && buffer_add(out, labels, le) &&
-           (le == 0 || labels[le - 1] == ',' || buffer_add(out, ",", 1)) && buffer_add_text(out, "le=\"") &&
-           buffer_add_text(out, bound) && buffer_add_text(out, *behind ? "\"," : "\"") &&
-           buffer_add_text(out, behind) && buffer_add(out, "}", 1) && put_count(out, count);
+    if (!at)
+        return false;
+    at = put(at, name.bytes, name.len);
+    at = put_text(at, "_bucket{");
+    at = put(at, labels, le);
+    if (le > 0 && labels[le - 1] != ',') /* labels before le end with their comma unless they are the last */
+        *at++ = ',';
+    at = put_text(at, "le=\"");
+    at = put_text(at, bound);
+    *at++ = '"';
+    if (behind_len > 0)
+        *at++ = ',';
+    at = put(at, behind, behind_len);
+    at = put_text(at, "} ");
+    return line_done(out, put_whole_number(at, count));
 }
 
-static bool put_histogram(struct buffer *out, const struct snapshot_family *family,
+static bool put_histogram(struct buffer *out, struct name name, enum histogram_unit unit,
                           const struct snapshot_series *series)
 {
-    const struct histogram *histogram = &series->histogram;
+    const struct histogram *histogram = series->histogram;
     size_t le = le_offset(series->labels);
     uint64_t count = 0;
 
     for (unsigned i = 0; i <= HISTOGRAM_BOUNDS; i++) {
         count += histogram->buckets[i];
-        if (!put_bucket(out, family->name, series->labels, le, histogram_bound_text(family->unit, i), count))
+        if (!line_bucket(out, name, series->labels, le, histogram_bound_text(unit, i), count))
             return false;
     }
-    return put_series(out, family->name, "_sum", series->labels) &&
-           put_value(out, histogram_sum(histogram, family->unit)) &&
-           put_series(out, family->name, "_count", series->labels) && put_count(out, count);
+    return line_number(out, name, "_sum", series->labels, histogram_sum(histogram, unit)) &&
+           line_count(out, name, "_count", series->labels, count);
 }
 
-static bool put_one(struct buffer *out, const struct snapshot_family *family,
+static bool put_created(const struct expose *expose, const struct snapshot_family *family, const char *labels)
+{
+    return expose->format != EXPOSE_OPENMETRICS || !(expose->created_s > 0) ||
+           line_number(expose->out, family_name(expose, family->name, family->type), "_created", labels,
+                       expose->created_s);
+}
+
+static bool put_one(struct expose *expose, const struct snapshot_family *family, struct name name,
                     const struct snapshot_series *series)
 {
     switch (family->type) {
     case FAMILY_COUNTER:
-        return put_series(out, family->name, "", series->labels) && put_count(out, series->count);
+        return line_count(expose->out, name, "", series->labels, series->count) &&
+               put_created(expose, family, series->labels);
     case FAMILY_GAUGE:
-        return expose_text_value(out, family->name, series->labels, series->value);
+        return line_number(expose->out, name, "", series->labels, series->value);
     case FAMILY_HISTOGRAM:
         break;
     }
-    return put_histogram(out, family, series);
+    return put_histogram(expose->out, name, family->unit, series) &&
+           put_created(expose, family, series->labels);
+}
+
+bool expose_text_snapshot(struct expose *expose, const struct snapshot *snapshot)
+{
+    for (size_t f = 0; f < snapshot->family_count; f++) {
+        const struct snapshot_family *family = &snapshot->families[f];
+        struct name name = {family->name, strlen(family->name)};
+
+        if (!expose_text_head(expose, family->name, family->type, family->help))
+            return false;
+        for (size_t i = 0; i < family->series_count; i++)
+            if (!put_one(expose, family, name, &family->series[i]))
+                return false;
+    }
+    return true;
 }
 
 bool expose_text(const struct snapshot *snapshot, struct buffer *out)
 {
-    for (size_t f = 0; f < snapshot->family_count; f++) {
-        const struct snapshot_family *family = &snapshot->families[f];
+    struct expose expose;
 
-        if (!expose_text_head(out, family->name, family->type, family->help))
-            return false;
-        for (size_t i = 0; i < family->series_count; i++)
-            if (!put_one(out, family, &family->series[i]))
-                return false;
-    }
-    return true;
+    expose_begin(&expose, EXPOSE_TEXT, out);
+    return expose_text_snapshot(&expose, snapshot);
 }

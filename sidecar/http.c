@@ -9,6 +9,8 @@
  */
 #include "http.h"
 
+#include "accept.h"
+#include "gzip.h"
 #include "log.h"
 #include "now.h"
 #include "port_holder.h"
@@ -20,6 +22,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,23 +32,36 @@
 
 #define LISTEN_BACKLOG 128
 
-static const char metrics_type[] = "text/plain; version=0.0.4; charset=utf-8";
 static const char plain_type[] = "text/plain; charset=utf-8";
 static const char html_type[] = "text/html; charset=utf-8";
 static const char index_page[] = "<!DOCTYPE html><html lang=\"en\"><title>ailive</title><h1>ailive</h1>"
                                  "<p><a href=\"/metrics\">/metrics</a> <a href=\"/-/healthy\">/-/healthy</a> "
                                  "<a href=\"/-/ready\">/-/ready</a></p></html>\n";
 
+/* Closing takes microhttpd until its loop comes round: meanwhile there are more than the limit. */
+#define CLIENTS_MAX (HTTP_CONNECTIONS_MAX + 32u)
+
 struct client {
     int fd;           /* -1: free */
-    int64_t since_ms; /* connected, or last finished an answer */
+    bool answering;   /* has sent a whole head and does not have the whole answer yet */
+    bool ending;      /* shut down by us */
+    int64_t since_ms; /* connected, began to be answered, or finished its last answer */
+};
+
+/* The last page rendered in one form, shared by the answers that send it. */
+struct page {
+    struct MHD_Response *response; /* NULL: none yet; microhttpd counts who uses it */
+    uint64_t generation;
+    int64_t made_ms;
 };
 
 struct http {
     struct http_contents contents;
     struct MHD_Daemon *daemon;
     pthread_mutex_t lock;
-    struct client clients[HTTP_CONNECTIONS_MAX];
+    struct client clients[CLIENTS_MAX];
+    struct page pages[EXPOSE_FORMATS][2]; /* plain, gzip; microhttpd's thread only */
+    _Atomic unsigned bodies;              /* rendered pages in memory; a number alone, hence relaxed */
 };
 
 /* ---- binding ---- */
@@ -135,16 +151,53 @@ int http_listen(const struct config_listen *where, int *fd, uint16_t *port, char
 
 /* ---- the table of connections ---- */
 
+/* Shut down, not closed: the descriptor stays microhttpd's. It cannot be closed and reused meanwhile, because
+ * client_ended() comes before the close and takes the same lock, which is held here. */
+static void client_shut(struct client *client)
+{
+    client->ending = true;
+    shutdown(client->fd, SHUT_RDWR);
+}
+
+/* Whether a rather than b is to go. */
+static bool goes_first(const struct client *a, const struct client *b)
+{
+    return a->answering != b->answering ? !a->answering : a->since_ms < b->since_ms;
+}
+
+/* One more than the limit: the longest idle goes; if none is idle, the slowest reader. Lock held. */
+static void make_place(struct http *http, const struct client *newest)
+{
+    struct client *first = NULL;
+    unsigned open = 0;
+
+    for (size_t i = 0; i < CLIENTS_MAX; i++) {
+        struct client *client = &http->clients[i];
+
+        if (client->fd < 0 || client->ending)
+            continue;
+        open++;
+        if (client != newest && (first == NULL || goes_first(client, first)))
+            first = client;
+    }
+    if (open > HTTP_CONNECTIONS_MAX && first != NULL)
+        client_shut(first);
+}
+
 static void client_began(struct http *http, int fd, void **slot)
 {
+    struct client *client = NULL;
+
     pthread_mutex_lock(&http->lock);
-    *slot = NULL;
-    for (size_t i = 0; i < HTTP_CONNECTIONS_MAX && *slot == NULL; i++)
-        if (http->clients[i].fd < 0) {
-            http->clients[i] = (struct client){fd, now_monotonic_ms()};
-            *slot = &http->clients[i];
-        }
+    for (size_t i = 0; i < CLIENTS_MAX && client == NULL; i++)
+        if (http->clients[i].fd < 0)
+            client = &http->clients[i];
+    if (client != NULL) {
+        *client = (struct client){.fd = fd, .since_ms = now_monotonic_ms()};
+        make_place(http, client);
+    }
     pthread_mutex_unlock(&http->lock);
+    *slot = client;
 }
 
 static void client_ended(struct http *http, struct client *client)
@@ -170,34 +223,41 @@ static void connection_notify(void *context, struct MHD_Connection *connection, 
     client_began(context, info != NULL ? info->connect_fd : -1, slot);
 }
 
-/* microhttpd's: an answer has gone out. */
-static void request_completed(void *context, struct MHD_Connection *connection, void **request,
-                              enum MHD_RequestTerminationCode code)
+static void client_turn(struct http *http, struct MHD_Connection *connection, bool answering)
 {
-    struct http *http = context;
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     struct client *client = info != NULL ? info->socket_context : NULL;
 
-    (void)request;
-    (void)code;
     if (client == NULL)
         return;
     pthread_mutex_lock(&http->lock);
+    client->answering = answering;
     client->since_ms = now_monotonic_ms();
     pthread_mutex_unlock(&http->lock);
 }
 
-/* Shut down, not closed: the descriptor stays microhttpd's. It cannot be closed and reused meanwhile, because
- * client_ended() comes before the close and takes the same lock. */
+/* microhttpd's: an answer has gone out. */
+static void request_completed(void *context, struct MHD_Connection *connection, void **request,
+                              enum MHD_RequestTerminationCode code)
+{
+    (void)request;
+    (void)code;
+    client_turn(context, connection, false);
+}
+
 void http_reap(struct http *http)
 {
     int64_t now_ms = now_monotonic_ms();
 
     pthread_mutex_lock(&http->lock);
-    for (size_t i = 0; i < HTTP_CONNECTIONS_MAX; i++)
-        if (http->clients[i].fd >= 0 && now_ms - http->clients[i].since_ms > HTTP_AGE_MS)
-            shutdown(http->clients[i].fd, SHUT_RDWR);
+    for (size_t i = 0; i < CLIENTS_MAX; i++) {
+        struct client *client = &http->clients[i];
+        int64_t limit_ms = client->answering ? HTTP_ANSWER_MS : HTTP_HEAD_MS;
+
+        if (client->fd >= 0 && !client->ending && now_ms - client->since_ms > limit_ms)
+            client_shut(client);
+    }
     pthread_mutex_unlock(&http->lock);
 }
 
@@ -238,15 +298,146 @@ static enum MHD_Result answer_buffer(struct MHD_Connection *connection, unsigned
     return answer(connection, status, type, response);
 }
 
+/* ---- the shared pages ---- */
+
+struct body {
+    struct http *http;
+    char *bytes;
+};
+
+/* microhttpd's, when the last answer that sends it is through. */
+static void body_free(void *context)
+{
+    struct body *body = context;
+
+    atomic_fetch_sub_explicit(&body->http->bodies, 1, memory_order_relaxed);
+    free(body->bytes);
+    free(body);
+}
+
+/* Takes the buffer's memory over, whatever happens. NULL: out of memory. */
+static struct MHD_Response *body_response(struct http *http, struct buffer *buffer)
+{
+    struct body *body = malloc(sizeof(*body));
+    struct MHD_Response *response = NULL;
+
+    if (body != NULL) {
+        *body = (struct body){http, buffer->bytes};
+        response = MHD_create_response_from_buffer_with_free_callback_cls(buffer->used, buffer->bytes,
+                                                                          body_free, body);
+    }
+    if (response == NULL) {
+        free(body);
+        buffer_fini(buffer);
+    } else {
+        atomic_fetch_add_explicit(&http->bodies, 1, memory_order_relaxed);
+    }
+    return response;
+}
+
+static bool page_render(struct http *http, enum expose_format format, bool gzip, struct buffer *out)
+{
+    struct buffer plain;
+    bool fine;
+
+    buffer_init(&plain);
+    fine = http->contents.metrics(http->contents.context, format, gzip ? &plain : out);
+    if (fine && gzip)
+        fine = gzip_compress(&plain, out);
+    buffer_fini(&plain);
+    return fine;
+}
+
+static bool page_make(struct http *http, enum expose_format format, bool gzip, struct page *page)
+{
+    struct MHD_Response *response;
+    struct buffer buffer;
+
+    buffer_init(&buffer);
+    if (!page_render(http, format, gzip, &buffer)) {
+        buffer_fini(&buffer);
+        return false;
+    }
+    response = body_response(http, &buffer);
+    if (response == NULL)
+        return false;
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, expose_content_type(format));
+    MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, "Accept, Accept-Encoding");
+    if (gzip)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
+    if (page->response != NULL)
+        MHD_destroy_response(page->response);
+    page->response = response;
+    return true;
+}
+
+/* Readers that do not read hold old pages: the slowest of them is closed, which frees its page when the loop
+ * comes round. */
+static void shut_slowest(struct http *http)
+{
+    struct client *slowest = NULL;
+
+    pthread_mutex_lock(&http->lock);
+    for (size_t i = 0; i < CLIENTS_MAX; i++) {
+        struct client *client = &http->clients[i];
+
+        if (client->fd >= 0 && !client->ending && client->answering &&
+            (slowest == NULL || client->since_ms < slowest->since_ms))
+            slowest = client;
+    }
+    if (slowest != NULL)
+        client_shut(slowest);
+    pthread_mutex_unlock(&http->lock);
+}
+
+unsigned http_bodies(const struct http *http)
+{
+    return atomic_load_explicit(&http->bodies, memory_order_relaxed);
+}
+
+/* A page that is new enough. NULL: there is none. */
+static struct MHD_Response *page_get(struct http *http, enum expose_format format, bool gzip)
+{
+    struct page *page = &http->pages[format][gzip];
+    uint64_t generation = http->contents.generation(http->contents.context);
+    int64_t now_ms = now_monotonic_ms();
+
+    if (page->response != NULL && page->generation == generation && now_ms - page->made_ms < HTTP_FRESH_MS)
+        return page->response;
+    if (http_bodies(http) >= HTTP_BODIES_MAX) {
+        shut_slowest(http);
+        return page->response; /* the last one, this once */
+    }
+    if (!page_make(http, format, gzip, page))
+        return NULL;
+    page->generation = generation;
+    page->made_ms = now_ms;
+    return page->response;
+}
+
+static void pages_fini(struct http *http)
+{
+    for (unsigned format = 0; format < EXPOSE_FORMATS; format++)
+        for (unsigned gzip = 0; gzip < 2; gzip++)
+            if (http->pages[format][gzip].response != NULL)
+                MHD_destroy_response(http->pages[format][gzip].response);
+}
+
+static const char *header(struct MHD_Connection *connection, const char *name)
+{
+    return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+}
+
 static enum MHD_Result answer_metrics(struct http *http, struct MHD_Connection *connection)
 {
-    struct buffer page;
+    enum expose_format format = accept_format(header(connection, MHD_HTTP_HEADER_ACCEPT));
+    bool gzip = accept_gzip(header(connection, MHD_HTTP_HEADER_ACCEPT_ENCODING));
+    struct MHD_Response *response = page_get(http, format, gzip);
 
-    buffer_init(&page);
-    if (http->contents.metrics(http->contents.context, &page))
-        return answer_buffer(connection, MHD_HTTP_OK, metrics_type, &page);
-    buffer_fini(&page);
-    return answer_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE, plain_type, "out of memory\n");
+    if (response != NULL)
+        return MHD_queue_response(connection, MHD_HTTP_OK, response);
+    return answer_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE, plain_type,
+                       "no metrics now: starting, or out of memory\n");
 }
 
 static enum MHD_Result answer_ready(struct http *http, struct MHD_Connection *connection)
@@ -257,6 +448,17 @@ static enum MHD_Result answer_ready(struct http *http, struct MHD_Connection *co
     buffer_init(&line);
     ready = http->contents.ready(http->contents.context, &line);
     return answer_buffer(connection, ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, plain_type, &line);
+}
+
+/* The path of an absolute-form target (`GET http://host/metrics`), as a proxy's client sends it. */
+static const char *target_path(const char *target)
+{
+    const char *scheme = strstr(target, "://"), *path;
+
+    if (target[0] == '/' || scheme == NULL)
+        return target;
+    path = strchr(scheme + 3, '/');
+    return path != NULL ? path : "/";
 }
 
 static enum MHD_Result answer_path(struct http *http, struct MHD_Connection *connection, const char *path)
@@ -287,13 +489,14 @@ static enum MHD_Result request_handle(void *context, struct MHD_Connection *conn
                            "only GET and HEAD are answered\n");
     if (*request == NULL) {
         *request = &seen;
+        client_turn(context, connection, true);
         return MHD_YES;
     }
     if (*body_bytes > 0) {
         *body_bytes = 0; /* a body with GET means nothing */
         return MHD_YES;
     }
-    return answer_path(context, connection, path);
+    return answer_path(context, connection, target_path(path));
 }
 
 /* Bad requests are the client's affair: microhttpd's messages stay out of our log. */
@@ -313,8 +516,8 @@ static struct MHD_Daemon *daemon_start(struct http *http, int fd)
     return MHD_start_daemon(flags, 0, NULL, NULL, request_handle, http,            /**/
                             MHD_OPTION_EXTERNAL_LOGGER, message_ignore, NULL,      /**/
                             MHD_OPTION_LISTEN_SOCKET, fd,                          /**/
-                            MHD_OPTION_CONNECTION_LIMIT, HTTP_CONNECTIONS_MAX,     /**/
-                            MHD_OPTION_CONNECTION_TIMEOUT, HTTP_IDLE_S,            /**/
+                            MHD_OPTION_CONNECTION_LIMIT, CLIENTS_MAX,              /**/
+                            MHD_OPTION_CONNECTION_TIMEOUT, HTTP_HEAD_MS / 1000,    /**/
                             MHD_OPTION_NOTIFY_CONNECTION, connection_notify, http, /**/
                             MHD_OPTION_NOTIFY_COMPLETED, request_completed, http,  /**/
                             MHD_OPTION_END);
@@ -332,7 +535,7 @@ int http_open(int fd, const struct http_contents *contents, struct http **out, c
     }
     http->contents = *contents;
     pthread_mutex_init(&http->lock, NULL);
-    for (size_t i = 0; i < HTTP_CONNECTIONS_MAX; i++)
+    for (size_t i = 0; i < CLIENTS_MAX; i++)
         http->clients[i].fd = -1;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -353,6 +556,7 @@ void http_close(struct http *http)
     if (http == NULL)
         return;
     MHD_stop_daemon(http->daemon);
+    pages_fini(http);
     pthread_mutex_destroy(&http->lock);
     free(http);
 }

@@ -4,25 +4,33 @@
  * names microhttpd. One thread of microhttpd's answers; contents come from callbacks, which copy under the
  * aggregate's lock and render outside it.
  *
- * Limits: HTTP_CONNECTIONS_MAX connections (more wait in the backlog); a connection that has been idle for
- * HTTP_IDLE_S, or without a finished answer for HTTP_AGE_MS, is closed.
+ * A rendered page is shared: every answer of the same form and commit, within HTTP_FRESH_MS, sends the same
+ * bytes, which live until the last of them is through.
+ *
+ * Limits: HTTP_CONNECTIONS_MAX connections: one more closes the one that has been idle longest. A request's
+ * head must come within HTTP_HEAD_MS of the connection, or of the answer before it; its answer must be taken
+ * within HTTP_ANSWER_MS. HTTP_BODIES_MAX pages in memory: beyond, the slowest reader is closed.
  */
 #ifndef AILIVE_SIDECAR_HTTP_H
 #define AILIVE_SIDECAR_HTTP_H
 
-#include "buffer.h"
 #include "config.h"
+#include "expose.h"
 
 #define HTTP_CONNECTIONS_MAX 128u
-#define HTTP_IDLE_S          10u
-#define HTTP_AGE_MS          30000
+#define HTTP_HEAD_MS         10000
+#define HTTP_ANSWER_MS       30000
+#define HTTP_FRESH_MS        100
+#define HTTP_BODIES_MAX      16u
 
 struct http;
 
 struct http_contents {
     void *context;
-    bool (*metrics)(void *context, struct buffer *out); /* false: out of memory, 503 */
-    bool (*ready)(void *context, struct buffer *out);   /* out: one line; false: 503 */
+    /* A number that changes when a page made before is out of date. */
+    uint64_t (*generation)(void *context);
+    bool (*metrics)(void *context, enum expose_format format, struct buffer *out); /* false: 503 */
+    bool (*ready)(void *context, struct buffer *out); /* out: one line; false: 503 */
 };
 
 /* Binds and listens; nothing is answered yet. port: the one that was bound. -1 with a line in error: busy
@@ -34,6 +42,9 @@ int http_open(int fd, const struct http_contents *contents, struct http **out, c
 
 /* From a timer: closes connections that are too old. */
 void http_reap(struct http *http);
+
+/* Rendered pages in memory now. Any thread. */
+unsigned http_bodies(const struct http *http);
 
 /* NULL is harmless. */
 void http_close(struct http *http);

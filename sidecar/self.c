@@ -10,13 +10,13 @@
 #include <string.h>
 
 /* One family with one series without labels. */
-static bool single(struct buffer *out, const char *name, enum family_type type, const char *help,
+static bool single(struct expose *out, const char *name, enum family_type type, const char *help,
                    double value)
 {
-    return expose_text_head(out, name, type, help) && expose_text_value(out, name, "", value);
+    return expose_head(out, name, type, help) && expose_value(out, name, "", value);
 }
 
-static bool labelled(struct buffer *out, const char *name, const char *label, const char *value,
+static bool labelled(struct expose *out, const char *name, const char *label, const char *value,
                      double number)
 {
     struct buffer labels;
@@ -26,12 +26,12 @@ static bool labelled(struct buffer *out, const char *name, const char *label, co
     fine = buffer_printf(&labels, "%s=\"", label) &&
            expose_text_escape(&labels, (struct text){value, strlen(value)}) &&
            buffer_add(&labels, "\"", 2) && /* with its NUL */
-           expose_text_value(out, name, labels.bytes, number);
+           expose_value(out, name, labels.bytes, number);
     buffer_fini(&labels);
     return fine;
 }
 
-static bool expose_state(const struct ingest_health *health, struct buffer *out)
+static bool expose_state(const struct ingest_health *health, struct expose *out)
 {
     return single(out, "ailive_ready", FAMILY_GAUGE, "1 while what arrives is counted and committed.",
                   health->committing ? 1 : 0) &&
@@ -46,7 +46,7 @@ static bool expose_state(const struct ingest_health *health, struct buffer *out)
                   (double)health->state_bytes);
 }
 
-static bool expose_nng(struct source_nng *nng, struct buffer *out)
+static bool expose_nng(struct source_nng *nng, struct expose *out)
 {
     static const char name[] = "ailive_ipc_errors_total";
     struct source_nng_counters counters;
@@ -54,8 +54,8 @@ static bool expose_nng(struct source_nng *nng, struct buffer *out)
     source_nng_counters(nng, &counters);
     if (!single(out, "ailive_producers_connected", FAMILY_GAUGE,
                 "Connected producers that have sent a batch.", counters.producers) ||
-        !expose_text_head(out, name, FAMILY_COUNTER,
-                          "Input on the IPC socket that was not taken, since the sidecar started."))
+        !expose_head(out, name, FAMILY_COUNTER,
+                     "Input on the IPC socket that was not taken, since the sidecar started."))
         return false;
     for (unsigned i = 0; i < IPC_ERRORS; i++)
         if (!labelled(out, name, "reason", source_nng_error_name(i), (double)counters.errors[i]))
@@ -64,7 +64,7 @@ static bool expose_nng(struct source_nng *nng, struct buffer *out)
 }
 
 struct lag {
-    struct buffer *out;
+    struct expose *out;
     bool fine;
 };
 
@@ -77,13 +77,13 @@ static void lag_each(void *context, const char *path, uint64_t bytes)
     lag->fine = lag->fine && labelled(lag->out, lag_name, "path", path, (double)bytes);
 }
 
-static bool expose_files(struct source_file *files, struct buffer *out)
+static bool expose_files(struct source_file *files, struct expose *out)
 {
     struct lag lag = {out, true};
     const char *spool = spool_reader_folder(source_file_spools(files), 0);
 
-    if (!expose_text_head(out, lag_name, FAMILY_GAUGE,
-                          "Bytes of a followed file (or of all spool files) that wait to be taken in."))
+    if (!expose_head(out, lag_name, FAMILY_GAUGE,
+                     "Bytes of a followed file (or of all spool files) that wait to be taken in."))
         return false;
     source_file_lag(files, lag_each, &lag);
     if (spool != NULL)
@@ -91,12 +91,12 @@ static bool expose_files(struct source_file *files, struct buffer *out)
     return lag.fine;
 }
 
-bool self_expose(const struct self *self, struct buffer *out)
+bool self_expose(const struct self *self, struct expose *out)
 {
     struct ingest_health health;
 
     ingest_health(self->ingest, &health);
-    return expose_text_head(out, "ailive_build_info", FAMILY_GAUGE, "Always 1; which version this is.") &&
+    return expose_head(out, "ailive_build_info", FAMILY_GAUGE, "Always 1; which version this is.") &&
            labelled(out, "ailive_build_info", "version", AILIVE_VERSION_STRING, 1) &&
            expose_state(&health, out) && (self->nng == NULL || expose_nng(self->nng, out)) &&
            (self->files == NULL || expose_files(self->files, out)) &&

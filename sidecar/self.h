@@ -6,7 +6,7 @@
 #ifndef AILIVE_SIDECAR_SELF_H
 #define AILIVE_SIDECAR_SELF_H
 
-#include "buffer.h"
+#include "expose.h"
 #include "ingest.h"
 #include "source_file.h"
 #include "source_nng.h"
@@ -20,7 +20,7 @@ struct self {
     struct source_ring *rings;
 };
 
-/* Appends the ailive_ families of the process in text format 0.0.4. false: out of memory. */
-bool self_expose(const struct self *self, struct buffer *out);
+/* Appends the ailive_ families of the process. false: out of memory. */
+bool self_expose(const struct self *self, struct expose *out);
 
 #endif

@@ -284,6 +284,7 @@ static struct series *make(struct series_store *store, enum series_family family
         free(series);
         return NULL;
     }
+    series->labels_len = (uint32_t)strlen(series->labels);
     series->family = family;
     series->hash = hash;
     series->overflow = all_overflow(family, values);
@@ -507,6 +508,7 @@ static void drop_uncounted(struct series_store *store)
 {
     struct series **slots = calloc(store->slot_count, sizeof(struct series *));
 
+    store->shape++;
     for (size_t i = 0; i < store->slot_count; i++) {
         struct series *series = store->slots[i];
 
@@ -532,6 +534,7 @@ void series_committed(struct series_store *store)
 {
     for (struct series *series = store->dirty; series; series = series->next_dirty) {
         series->committed = series->counting;
+        store->shape += !series->shown;
         series->shown = true;
         series->dirty = false;
     }
@@ -576,5 +579,6 @@ bool series_restore(struct series_store *store, const void *key, size_t key_len,
     series->counting = series->committed = restored;
     series->is_set = true;
     series->shown = true;
+    store->shape++;
     return true;
 }

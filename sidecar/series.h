@@ -78,6 +78,7 @@ struct series {
     struct series *next_dirty;
     uint64_t hash;
     char *labels; /* as in snapshot_series */
+    uint32_t labels_len;
     union series_value counting, committed;
     size_t key_len;
     unsigned char key[];
@@ -90,6 +91,7 @@ struct series_store {
     size_t counted[SERIES_FAMILIES]; /* without the overflow series */
     size_t max_series;
     struct series *dirty;
+    uint64_t shape;     /* rises whenever the set of shown series changes: snapshot_layout is made for one */
     bool reset_pending; /* series_reset() has been called, series_committed() not yet */
 };
 

@@ -19,6 +19,7 @@ THIRD_PARTY = {
     r"msgpack": {"sdk/wire/batch.c"},
     r"lmdb\.h": {"sidecar/state.c"},
     r"simdjson": {"sidecar/json.cc"},
+    r"libdeflate": {"sidecar/gzip.c"},
     r"zlib\.h": {"sidecar/lines.c", "sidecar/command_replay.c", "sidecar/source_file.c", "sidecar/http.c"},
 }
 

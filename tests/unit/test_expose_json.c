@@ -14,7 +14,7 @@
 static void assert_rendered(const struct snapshot_family *families, size_t count, const char *wanted)
 {
     struct snapshot_family copy[4];
-    struct snapshot snapshot = {copy, count, NULL};
+    struct snapshot snapshot = {.families = copy, .family_count = count};
     struct json_reader *reader = json_reader_new();
     struct json_view view = {0};
     struct buffer out;
@@ -48,9 +48,9 @@ static void families_hold_lists_of_series(void **state)
 
 static void histograms_have_cumulative_buckets_sum_and_count(void **state)
 {
-    const struct snapshot_series series = {
-        .labels = "a=\"x\"",
-        .histogram = {.buckets = {1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4}, .sum_picoseconds = 85500000000}};
+    const struct histogram histogram = {.buckets = {1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4},
+                                        .sum_picoseconds = 85500000000};
+    const struct snapshot_series series = {.labels = "a=\"x\"", .histogram = &histogram};
     const struct snapshot_family family = {"h", "", FAMILY_HISTOGRAM, HISTOGRAM_MS, &series, 1};
 
     (void)state;

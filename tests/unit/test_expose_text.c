@@ -94,7 +94,7 @@ static char *render(enum family_type type, enum histogram_unit unit, const char 
 {
     struct snapshot_series series = *value;
     struct snapshot_family family = {"f", "Help text.", type, unit, &series, 1};
-    struct snapshot snapshot = {&family, 1, NULL};
+    struct snapshot snapshot = {.families = &family, .family_count = 1};
     struct buffer out;
 
     series.labels = labels;
@@ -115,10 +115,10 @@ static void assert_rendered(enum family_type type, enum histogram_unit unit, con
 
 static void counters_and_gauges_print_their_value(void **state)
 {
-    const struct snapshot_series value = {.value = 1.5, .count = 7}, many = {.count = UINT64_MAX};
+    const struct snapshot_series value = {.value = 1.5}, seven = {.count = 7}, many = {.count = UINT64_MAX};
 
     (void)state;
-    assert_rendered(FAMILY_COUNTER, 0, "a=\"x\"", &value,
+    assert_rendered(FAMILY_COUNTER, 0, "a=\"x\"", &seven,
                     "# HELP f Help text.\n# TYPE f counter\nf{a=\"x\"} 7.0\n");
     assert_rendered(FAMILY_GAUGE, 0, "a=\"x\",b=\"y\"", &value,
                     "# HELP f Help text.\n# TYPE f gauge\nf{a=\"x\",b=\"y\"} 1.5\n");
@@ -129,8 +129,9 @@ static void counters_and_gauges_print_their_value(void **state)
 
 static void a_histogram_prints_cumulative_buckets_sum_and_count(void **state)
 {
-    const struct snapshot_series value = {
-        .histogram = {.buckets = {1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4}, .sum_picoseconds = 85500000000}};
+    const struct histogram histogram = {.buckets = {1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4},
+                                        .sum_picoseconds = 85500000000};
+    const struct snapshot_series value = {.histogram = &histogram};
 
     (void)state;
     assert_rendered(FAMILY_HISTOGRAM, HISTOGRAM_MS, "decision=\"x\",source=\"y\"", &value,
@@ -161,7 +162,8 @@ static void le_stands_in_the_order_of_the_label_names(void **state)
         {"component=\"a,run_id=\\\"z\\\\\",run_id=\"r\"",
          "f_bucket{component=\"a,run_id=\\\"z\\\\\",le=\"0.001\",run_id=\"r\"} 0.0\n"},
     };
-    const struct snapshot_series value = {.histogram = {.sum_picoseconds = 0}};
+    const struct histogram histogram = {.sum_picoseconds = 0};
+    const struct snapshot_series value = {.histogram = &histogram};
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -174,18 +176,61 @@ static void le_stands_in_the_order_of_the_label_names(void **state)
 
 static void a_family_of_its_own_prints_the_same_form(void **state)
 {
+    struct expose expose;
     struct buffer out;
 
     (void)state;
     buffer_init(&out);
-    assert_true(expose_text_head(&out, "ailive_up", FAMILY_GAUGE, "1 while it lives."));
-    assert_true(expose_text_value(&out, "ailive_up", "", 1));
-    assert_true(expose_text_value(&out, "ailive_up", "a=\"b\"", 0.5));
+    expose_begin(&expose, EXPOSE_TEXT, &out);
+    assert_true(expose_head(&expose, "ailive_up", FAMILY_GAUGE, "1 while it lives."));
+    assert_true(expose_value(&expose, "ailive_up", "", 1));
+    assert_true(expose_value(&expose, "ailive_up", "a=\"b\"", 0.5));
+    assert_true(expose_end(&expose));
     assert_true(buffer_add(&out, "", 1));
     assert_string_equal(out.bytes,
                         "# HELP ailive_up 1 while it lives.\n# TYPE ailive_up gauge\nailive_up 1.0\n"
                         "ailive_up{a=\"b\"} 0.5\n");
     buffer_fini(&out);
+}
+
+static void openmetrics_names_counters_without_total_and_ends_with_eof(void **state)
+{
+    struct snapshot_series series = {.labels = "a=\"x\"", .count = 7};
+    struct snapshot_family family = {"f_total", "Help.", FAMILY_COUNTER, 0, &series, 1};
+    const struct snapshot snapshot = {.families = &family, .family_count = 1};
+    struct expose expose;
+    struct buffer out;
+
+    (void)state;
+    buffer_init(&out);
+    expose_begin(&expose, EXPOSE_OPENMETRICS, &out);
+    assert_true(expose_snapshot(&expose, &snapshot));
+    assert_true(expose_head(&expose, "own_total", FAMILY_COUNTER, "Own."));
+    assert_true(expose_value(&expose, "own_total", "", 1));
+    assert_true(expose_end(&expose));
+    assert_true(buffer_add(&out, "", 1));
+    assert_string_equal(out.bytes, "# HELP f Help.\n# TYPE f counter\nf_total{a=\"x\"} 7.0\n"
+                                   "# HELP own Own.\n# TYPE own counter\nown_total 1.0\n# EOF\n");
+    buffer_fini(&out);
+}
+
+static void created_stands_only_when_asked_for(void **state)
+{
+    struct snapshot_series series = {.labels = "a=\"x\"", .count = 7};
+    struct snapshot_family family = {"f_total", "Help.", FAMILY_COUNTER, 0, &series, 1};
+    const struct snapshot snapshot = {.families = &family, .family_count = 1};
+    struct expose expose;
+    struct buffer out;
+
+    (void)state;
+    for (unsigned asked = 0; asked < 2; asked++) {
+        buffer_init(&out);
+        expose_begin(&expose, EXPOSE_OPENMETRICS, &out);
+        expose.created_s = asked ? 1700000000.5 : 0;
+        assert_true(expose_snapshot(&expose, &snapshot) && buffer_add(&out, "", 1));
+        assert_int_equal(strstr(out.bytes, "\nf_created{a=\"x\"} 1700000000.5\n") != NULL, asked);
+        buffer_fini(&out);
+    }
 }
 
 int main(void)
@@ -198,6 +243,8 @@ int main(void)
         cmocka_unit_test(a_histogram_prints_cumulative_buckets_sum_and_count),
         cmocka_unit_test(le_stands_in_the_order_of_the_label_names),
         cmocka_unit_test(a_family_of_its_own_prints_the_same_form),
+        cmocka_unit_test(openmetrics_names_counters_without_total_and_ends_with_eof),
+        cmocka_unit_test(created_stands_only_when_asked_for),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

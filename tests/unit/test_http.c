@@ -27,10 +27,22 @@ static char error[512], answer[65536];
 static _Atomic bool ready;
 static uint16_t port;
 
-static bool metrics(void *context, struct buffer *out)
+static _Atomic uint64_t commits, renderings;
+static char *filling; /* pages of this text, or NULL: a small one */
+
+static uint64_t generation(void *context)
 {
     (void)context;
-    return buffer_add_text(out, "# TYPE a counter\na 1.0\n");
+    return commits;
+}
+
+static bool metrics(void *context, enum expose_format format, struct buffer *out)
+{
+    (void)context;
+    renderings++;
+    if (filling != NULL)
+        return buffer_add_text(out, filling);
+    return buffer_add_text(out, format == EXPOSE_OPENMETRICS ? "# EOF\n" : "# TYPE a counter\na 1.0\n");
 }
 
 static bool is_ready(void *context, struct buffer *out)
@@ -42,7 +54,7 @@ static bool is_ready(void *context, struct buffer *out)
 
 static int begin(void **context)
 {
-    const struct http_contents contents = {NULL, metrics, is_ready};
+    const struct http_contents contents = {NULL, generation, metrics, is_ready};
     int fd;
 
     (void)context;
@@ -171,6 +183,92 @@ static void silent_clients_do_not_keep_others_from_answers(void **context)
         close(fds[i]);
 }
 
+static void a_target_may_name_the_host(void **context)
+{
+    (void)context;
+    has_status(asked(REQUEST("GET", "http://x/metrics")), "200");
+    assert_non_null(strstr(answer, "a 1.0"));
+    has_status(asked(REQUEST("GET", "http://x:80")), "200"); /* the index */
+    has_status(asked(REQUEST("GET", "http://x/nothing")), "404");
+}
+
+static void the_form_is_what_accept_prefers(void **context)
+{
+    (void)context;
+    asked("GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+          "Accept: application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5\r\n\r\n");
+    has_status(answer, "200");
+    assert_non_null(
+        strstr(answer, "Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8"));
+    assert_non_null(strstr(answer, "\r\n\r\n# EOF\n"));
+}
+
+static void gzip_is_said_and_begins_as_gzip_does(void **context)
+{
+    const char *body;
+
+    (void)context;
+    asked("GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAccept-Encoding: gzip\r\n\r\n");
+    has_status(answer, "200");
+    assert_non_null(strstr(answer, "Content-Encoding: gzip"));
+    body = strstr(answer, "\r\n\r\n");
+    assert_non_null(body);
+    assert_memory_equal(body + 4, "\x1f\x8b", 2);
+}
+
+static void a_commit_makes_the_page_new(void **context)
+{
+    (void)context;
+    renderings = 0;
+    asked(REQUEST("GET", "/metrics"));
+    assert_int_equal(renderings, 1);
+    commits++;
+    asked(REQUEST("GET", "/metrics"));
+    assert_int_equal(renderings, 2);
+}
+
+/* More clients than there may be, all silent: the next one is answered at once, without a timer's help. */
+static void idle_connections_at_the_limit_give_way(void **context)
+{
+    int fds[HTTP_CONNECTIONS_MAX + 20];
+    const unsigned count = sizeof(fds) / sizeof(fds[0]);
+
+    (void)context;
+    for (unsigned i = 0; i < count; i++)
+        fds[i] = dialled();
+    has_status(asked(REQUEST("GET", "/metrics")), "200");
+    for (unsigned i = 0; i < count; i++)
+        close(fds[i]);
+}
+
+/* Readers that take nothing, while every commit makes another page: neither do they keep a fast reader from
+ * its answers, nor more than HTTP_BODIES_MAX pages in memory. */
+static void slow_readers_hold_few_pages_and_keep_nobody_waiting(void **context)
+{
+    static const char request[] = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
+    const size_t bytes = 8u << 20;
+    int fds[40];
+
+    (void)context;
+    filling = malloc(bytes);
+    assert_non_null(filling);
+    memset(filling, 'x', bytes - 1);
+    filling[bytes - 1] = '\0';
+    renderings = 0;
+    for (unsigned i = 0; i < 40; i++) {
+        fds[i] = dialled();
+        commits++;
+        assert_int_equal(send(fds[i], request, strlen(request), MSG_NOSIGNAL), (ssize_t)strlen(request));
+        has_status(asked(REQUEST("GET", "/-/healthy")), "200");
+        assert_true(http_bodies(http) <= HTTP_BODIES_MAX);
+    }
+    assert_true(renderings > HTTP_BODIES_MAX); /* the slowest went, so that there were new pages */
+    for (unsigned i = 0; i < 40; i++)
+        close(fds[i]);
+    free(filling);
+    filling = NULL;
+}
+
 static void a_busy_port_names_itself_and_its_holder(void **context)
 {
     struct config_listen again = {.address = "127.0.0.1", .port = port};
@@ -200,7 +298,7 @@ static void an_address_that_is_not_ours_is_a_clear_error(void **context)
 
 static void a_port_of_connections_just_closed_can_be_taken_again(void **context)
 {
-    const struct http_contents contents = {NULL, metrics, is_ready};
+    const struct http_contents contents = {NULL, generation, metrics, is_ready};
     struct config_listen again = {.address = "127.0.0.1", .port = port};
     uint16_t same;
     int fd;
@@ -227,6 +325,12 @@ int main(void)
         TEST(the_index_names_the_pages_and_the_rest_is_not_found),
         TEST(nonsense_gets_an_error_and_the_next_one_an_answer),
         TEST(silent_clients_do_not_keep_others_from_answers),
+        TEST(a_target_may_name_the_host),
+        TEST(the_form_is_what_accept_prefers),
+        TEST(gzip_is_said_and_begins_as_gzip_does),
+        TEST(a_commit_makes_the_page_new),
+        TEST(idle_connections_at_the_limit_give_way),
+        TEST(slow_readers_hold_few_pages_and_keep_nobody_waiting),
         TEST(a_busy_port_names_itself_and_its_holder),
         TEST(an_address_that_is_not_ours_is_a_clear_error),
         TEST(a_port_of_connections_just_closed_can_be_taken_again),

@@ -1,0 +1,39 @@
+/* expose.c - see expose.h. Chooses the writer; the forms themselves are expose_text.c's. */
+#include "expose.h"
+
+#include "expose_text.h"
+
+const char *expose_content_type(enum expose_format format)
+{
+    static const char *const types[EXPOSE_FORMATS] = {
+        [EXPOSE_TEXT] = "text/plain; version=0.0.4; charset=utf-8",
+        [EXPOSE_OPENMETRICS] = "application/openmetrics-text; version=1.0.0; charset=utf-8",
+    };
+
+    return types[format];
+}
+
+void expose_begin(struct expose *expose, enum expose_format format, struct buffer *out)
+{
+    *expose = (struct expose){.format = format, .out = out};
+}
+
+bool expose_head(struct expose *expose, const char *name, enum family_type type, const char *help)
+{
+    return expose_text_head(expose, name, type, help);
+}
+
+bool expose_value(struct expose *expose, const char *name, const char *labels, double value)
+{
+    return expose_text_value(expose, name, labels, value);
+}
+
+bool expose_snapshot(struct expose *expose, const struct snapshot *snapshot)
+{
+    return expose_text_snapshot(expose, snapshot);
+}
+
+bool expose_end(struct expose *expose)
+{
+    return expose->format != EXPOSE_OPENMETRICS || buffer_add_text(expose->out, "# EOF\n");
+}
