@@ -130,3 +130,26 @@ void event_lines_file(struct event_lines *lines, const char *path, uint64_t byte
     if (ferror(file) || fclose(file) != 0)
         measure_die("cannot write %s: is the disk full?", path);
 }
+
+void event_lines_series(const char *path)
+{
+    static const char *const outcomes[3][3] = {{"accept", "none", "submit"},
+                                               {"reject", "risk_limit", "none"},
+                                               {"noop", "no_signal", "order_intent"}};
+    struct event_lines lines = {.random = 20260125};
+    FILE *file = fopen(path, "a");
+    char when[STAMP_BYTES];
+
+    if (file == NULL)
+        measure_die("cannot make %s", path);
+    for (unsigned i = 0; i < 3 * EVENT_RUNS; i++) {
+        stamp(&lines, when);
+        fprintf(file,
+                "{\"v\":1,\"ts_utc\":\"%s\",\"run_id\":\"series-%05u\",\"decision\":\"%s\",\"reason\":\"%s\","
+                "\"latency_ms\":%u.5,\"action\":\"%s\"}\n",
+                when, i / 3, outcomes[i % 3][0], outcomes[i % 3][1], (unsigned)draw(&lines, 300),
+                outcomes[i % 3][2]);
+    }
+    if (fclose(file) != 0)
+        measure_die("cannot write %s", path);
+}

@@ -332,6 +332,18 @@ double stack_wait_total(const struct stack *stack, const char *family, const cha
     return sum;
 }
 
+uint64_t stack_samples(const struct stack_answer *answer, const char *part)
+{
+    const char *at = answer->body;
+    uint64_t n = 0;
+
+    while ((at = strstr(at, part)) != NULL) {
+        at += strlen(part);
+        n++;
+    }
+    return n;
+}
+
 /* ---- what it costs ---- */
 
 static uint64_t field(const char *text, const char *name)

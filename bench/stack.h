@@ -56,6 +56,9 @@ double stack_total(const struct stack *stack, const char *family, const char *pa
 double stack_wait_total(const struct stack *stack, const char *family, const char *part, double wanted,
                         int64_t timeout_ns);
 
+/* Samples of /metrics that contain part. */
+uint64_t stack_samples(const struct stack_answer *answer, const char *part);
+
 /* What the kernel says of a process. */
 struct stack_usage {
     uint64_t cpu_ns;   /* on a core, all its threads together */

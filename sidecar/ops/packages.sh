@@ -1,4 +1,5 @@
-# packages.sh - which Debian packages each command needs, and how they get there. Sourced by demo.sh and tests/run.sh.
+# packages.sh - which Debian packages each command needs, and how they get there. Sourced by demo.sh, tests/run.sh
+# and bench/run.sh.
 #
 #   packages_install build test ...   installs what is missing; asks for root only when something is
 #   packages_prometheus DIR           puts Debian's prometheus and promtool on PATH without its service: an installed
@@ -6,7 +7,8 @@
 
 PACKAGES_BUILD="gcc g++ cmake ninja-build pkg-config libc6-dev libnng-dev libmsgpack-dev libmicrohttpd-dev libsimdjson-dev liblmdb-dev zlib1g-dev libdeflate-dev"
 PACKAGES_RUN="curl python3"
-PACKAGES_TEST="libcmocka-dev nng-utils python3 python3-msgpack curl strace procps binutils git clang clang-format clang-tidy libclang-rt-14-dev"
+PACKAGES_TEST="libcmocka-dev nng-utils python3 python3-msgpack curl strace procps binutils git clang clang-format clang-tidy libclang-rt-14-dev valgrind"
+PACKAGES_BENCH="libspdlog-dev lttng-tools liblttng-ust-dev python3-prometheus-client mtail jq"
 
 packages_say() { printf '%s\n' "$*" >&2; }
 
@@ -35,6 +37,7 @@ packages_install() {
         build) wanted="$wanted $PACKAGES_BUILD" ;;
         run) wanted="$wanted $PACKAGES_RUN" ;;
         test) wanted="$wanted $PACKAGES_TEST" ;;
+        bench) wanted="$wanted $PACKAGES_BENCH" ;;
         *) packages_say "packages_install: no set named $set" && return 2 ;;
         esac
     done
