@@ -16,6 +16,7 @@ static const struct subcommand subcommands[] = {
     {"sidecar", command_sidecar, "collect events and serve /metrics"},
     {"replay", command_replay, "read event files to their end and print the metrics"},
     {"emit", command_emit, "produce the sample sequence of events"},
+    {"verify", command_verify, "prove a running stack and leave evidence"},
 };
 
 #define SUBCOMMANDS (sizeof(subcommands) / sizeof(subcommands[0]))

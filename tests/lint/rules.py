@@ -18,8 +18,9 @@ THIRD_PARTY = {
     r"microhttpd\.h": {"sidecar/http.c"},
     r"msgpack": {"sdk/wire/batch.c"},
     r"lmdb\.h": {"sidecar/state.c"},
-    r"simdjson": {"sidecar/json.cc"},
+    r"simdjson": {"sidecar/json.cc", "sidecar/prom_answer.cc"},
     r"libdeflate": {"sidecar/gzip.c"},
+    r"curl/": {"sidecar/http_get.c"},
     r"zlib\.h": {"sidecar/lines.c", "sidecar/command_replay.c", "sidecar/source_file.c", "sidecar/http.c"},
 }
 

@@ -23,7 +23,7 @@ BIN = pathlib.Path(os.environ.get("AILIVE_BIN", ROOT / "build/dev/bin"))
 AILIVE = str(BIN / "ailive")
 CONTRACT_ENV = ("PEAK_TRADE_AI_EVENTS_JSONL", "PEAK_TRADE_AI_RUN_ID", "PEAK_TRADE_AI_COMPONENT",
                 "PEAK_TRADE_AI_EXPORTER_PORT", "AILIVE_RUNTIME_DIR", "AILIVE_SPOOL_DIR", "AILIVE_STATE_DIR",
-                "AILIVE_IPC_URL", "AILIVE_DISABLED")
+                "AILIVE_IPC_URL", "AILIVE_DISABLED", "RUN_ID", "COMPONENT", "PROM_URL", "EXPORTER_URL", "PY_CMD")
 
 
 def golden(name):
@@ -117,6 +117,41 @@ class Sidecar:
     def stop(self, number=signal.SIGTERM, seconds=10):
         self.process.send_signal(number)
         return self.process.wait(timeout=seconds)
+
+
+class Prometheus:
+    """Debian's Prometheus with our configuration and rules, moved to free ports and to a scrape a second."""
+
+    def __init__(self, test, exporter_port, web_port=None, shadow_port=None, edit=lambda config: config):
+        config = (ROOT / "sidecar/ops/prometheus/prometheus.yml").read_text()
+        for port, free in ((9110, exporter_port), (8000, web_port or free_port()), (9109, shadow_port or free_port())):
+            test.assertIn(f"127.0.0.1:{port}", config)
+            config = config.replace(f"127.0.0.1:{port}", f"127.0.0.1:{free}")
+        config = config.replace("15s", "1s").replace("rules/*.yml", f"{ROOT}/sidecar/ops/prometheus/rules/*.yml")
+        (test.folder / "prometheus.yml").write_text(edit(config))
+        self.test = test
+        self.url = f"http://127.0.0.1:{free_port()}"
+        test.start("prometheus", f"--config.file={test.folder}/prometheus.yml", "--log.level=warn",
+                   f"--storage.tsdb.path={test.folder}/tsdb", "--web.listen-address=" + self.url[len("http://"):])
+        wait_for("prometheus is ready", self.ready, 30)
+
+    def ready(self):
+        try:
+            urllib.request.urlopen(self.url + "/-/ready", timeout=2).read()
+            return True
+        except OSError:
+            return False
+
+    def query(self, expression):
+        url = self.url + "/api/v1/query?" + urllib.parse.urlencode({"query": expression})
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            body = json.load(answer)
+        self.test.assertEqual("success", body["status"])
+        return [(item["metric"], float(item["value"][1])) for item in body["data"]["result"]]
+
+    def value(self, expression):
+        result = self.query(expression)
+        return result[0][1] if len(result) == 1 else None
 
 
 class StackTest(unittest.TestCase):
