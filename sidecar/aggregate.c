@@ -359,26 +359,41 @@ static void count_given(struct aggregate *aggregate, enum series_family family, 
         aggregate->failed = true;
 }
 
-/* The series of a family that a route leads to, for n events. NULL: out of memory, noted. */
-static struct series *route_series(struct aggregate *aggregate, struct route *route,
-                                   enum series_family family, uint64_t n)
+/* Looks the series up that a route leads to. NULL: out of memory, noted. */
+static struct series *find_route_series(struct aggregate *aggregate, struct route *route,
+                                        enum series_family family)
 {
     const struct series_family_spec *spec = &series_families[family];
     char bytes[SERIES_LABELS_MAX][SERIES_VALUE_MAX_BYTES];
     struct text values[SERIES_LABELS_MAX] = {{NULL, 0}};
-    struct text name = text_of(spec->name);
 
-    if (!route->series[family]) {
-        for (size_t i = 0; i < SERIES_LABELS_MAX && spec->labels[i].name; i++)
-            values[i] =
-                (struct text){bytes[i], put_label(aggregate, &route->labels, spec->labels[i].kind, bytes[i])};
-        route->series[family] = series_find(&aggregate->store, family, values);
-    }
+    for (size_t i = 0; i < SERIES_LABELS_MAX && spec->labels[i].name; i++)
+        values[i] =
+            (struct text){bytes[i], put_label(aggregate, &route->labels, spec->labels[i].kind, bytes[i])};
+    route->series[family] = series_find(&aggregate->store, family, values);
     if (!route->series[family])
         aggregate->failed = true;
-    else if (route->series[family]->overflow)
-        count_given(aggregate, SERIES_OWN_OVERFLOW, &name, n);
     return route->series[family];
+}
+
+static void count_overflow(struct aggregate *aggregate, enum series_family family, uint64_t n)
+{
+    struct text name = text_of(series_families[family].name);
+
+    count_given(aggregate, SERIES_OWN_OVERFLOW, &name, n);
+}
+
+/* The series of a family that a route leads to, for n events. NULL: out of memory, noted. */
+static inline struct series *route_series(struct aggregate *aggregate, struct route *route,
+                                          enum series_family family, uint64_t n)
+{
+    struct series *series = route->series[family];
+
+    if (!series)
+        series = find_route_series(aggregate, route, family);
+    if (series && series->overflow)
+        count_overflow(aggregate, family, n);
+    return series;
 }
 
 static void count_some(struct aggregate *aggregate, struct route *route, enum series_family family,
@@ -451,7 +466,7 @@ static struct route *labels_route(struct aggregate *aggregate, struct labels *la
 void aggregate_apply(struct aggregate *aggregate, const struct observation *observation)
 {
     struct labels *labels = observation->labels;
-    double seconds = ratio_double(observation->time_ns, 1000000000);
+    double seconds = ratio_seconds(observation->time_ns);
     struct route *route = labels_route(aggregate, labels);
 
     if (!route)
@@ -485,7 +500,7 @@ static void observe_cells(struct aggregate *aggregate, struct route *route, enum
 
 void aggregate_apply_tally(struct aggregate *aggregate, struct labels *labels, const struct tally *tally)
 {
-    double seconds = ratio_double(tally->last_ns, 1000000000);
+    double seconds = ratio_seconds(tally->last_ns);
     uint64_t n = tally->count, observed = 0;
     struct route *route = labels_route(aggregate, labels);
 

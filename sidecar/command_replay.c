@@ -40,7 +40,7 @@ static const char help[] =
     "Exit status: 0 fine, 1 a file could not be read, 2 wrong usage.\n";
 
 #define READ_BYTES   (1u << 20)
-#define UNIT_RECORDS 4096u /* most observations given to ingest at once */
+#define UNIT_RECORDS 1024u /* most observations given to ingest at once */
 
 struct replay {
     struct aggregate *aggregate;

@@ -4,6 +4,7 @@
 #include "histogram.h"
 #include "intern.h"
 #include "json.h"
+#include "line_kind.h"
 #include "text.h"
 #include "time_text.h"
 
@@ -19,6 +20,7 @@ struct contract {
     struct json_reader *json;
     struct json_view view;
     struct intern *intern;
+    struct line_kinds *kinds;
     char run_id[RUN_ID_MAX_BYTES]; /* of the line being read */
     struct text default_component;
     struct text default_run_id;
@@ -53,7 +55,8 @@ struct contract *contract_new(const struct contract_options *options)
     contract->default_run_id = (struct text){contract->defaults + component.len_bytes, run_id.len_bytes};
     contract->json = json_reader_new();
     contract->intern = intern_new();
-    if (contract->json && contract->intern)
+    contract->kinds = line_kinds_new();
+    if (contract->json && contract->intern && contract->kinds)
         return contract;
     contract_free(contract);
     return NULL;
@@ -66,12 +69,13 @@ void contract_free(struct contract *contract)
     if (contract->json)
         json_reader_free(contract->json);
     intern_free(contract->intern);
+    line_kinds_free(contract->kinds);
     free(contract);
 }
 
 void contract_clear(struct contract *contract)
 {
-    intern_clear(contract->intern);
+    line_kinds_clear(contract->kinds, intern_clear(contract->intern));
 }
 
 static struct labels *keep(struct contract *contract, const struct labels *labels)
@@ -195,7 +199,7 @@ static struct text sample_action(const struct json_value *value)
     return (struct text){NULL, 0};
 }
 
-static void sample_v1(struct contract *contract, struct labels *labels, struct observation *out)
+static void sample_v1(struct contract *contract, struct labels *labels, struct line_kind *kind)
 {
     const struct json_value *values = contract->view.values;
     struct text decision = find_alias(decision_aliases, string_of(&values[JSON_DECISION]));
@@ -214,9 +218,8 @@ static void sample_v1(struct contract *contract, struct labels *labels, struct o
     labels->action = sample_action(&values[JSON_ACTION]);
     labels->component = component_of(contract);
     labels->run_id = run_id_of(contract);
-    set_time(&values[JSON_TS_UTC], out);
-    set_seconds(&contract->view, out);
-    set_ms(&contract->view, out);
+    kind->time_key = JSON_TS_UTC;
+    kind->seconds = kind->ms = true;
 }
 
 /* ---- beta_exec_v1 and exec_event_v0 ---- */
@@ -259,7 +262,7 @@ static struct text mapped_reason(const struct json_value *value)
 }
 
 static void execution(struct contract *contract, enum source source, const struct handled *handled,
-                      enum json_key time_key, struct labels *labels, struct observation *out)
+                      enum json_key time_key, struct labels *labels, struct line_kind *kind)
 {
     const struct json_value *values = contract->view.values;
     const struct json_value *event_type = &values[JSON_EVENT_TYPE];
@@ -283,7 +286,7 @@ static void execution(struct contract *contract, enum source source, const struc
             handled->reason ? text_of(handled->reason) : mapped_reason(&values[JSON_REASON_CODE]);
     labels->component = contract->default_component;
     labels->run_id = run_id_of(contract);
-    set_time(&values[time_key], out);
+    kind->time_key = time_key;
 }
 
 /* ---- unknown ---- */
@@ -326,7 +329,7 @@ static struct text first_string(const struct json_value *values, const enum json
     return (struct text){NULL, 0};
 }
 
-static void unknown(struct contract *contract, struct labels *labels, struct observation *out)
+static void unknown(struct contract *contract, struct labels *labels, struct line_kind *kind)
 {
     static const enum json_key reason_keys[] = {JSON_REASON, JSON_BLOCK_REASON, JSON_GATE_REASON,
                                                 JSON_POLICY_REASON};
@@ -341,7 +344,7 @@ static void unknown(struct contract *contract, struct labels *labels, struct obs
         labels->reason = first_string(values, reason_keys, 4);
         if (labels->reason.len_bytes == 0)
             labels->reason = TEXT_OF("none");
-        set_seconds(&contract->view, out);
+        kind->seconds = true;
     }
     if (labels->decision.len_bytes > 0 || labels->action.len_bytes > 0) {
         labels->component = component_of(contract);
@@ -356,18 +359,40 @@ static bool value_is(const struct json_value *value, const char *literal)
     return value->type == JSON_STRING && text_is(value->text, literal);
 }
 
-static void object_line(struct contract *contract, struct labels *labels, struct observation *out)
+/* Which labels the line gets and which of its numbers count, by the rules of its schema. */
+static void judge(struct contract *contract, struct labels *labels, struct line_kind *kind)
 {
     const struct json_value *values = contract->view.values;
 
+    *kind = (struct line_kind){.time_key = JSON_KEYS};
     if (values[JSON_V].type != JSON_ABSENT)
-        sample_v1(contract, labels, out);
+        sample_v1(contract, labels, kind);
     else if (value_is(&values[JSON_SCHEMA_VERSION], "BETA_EXEC_V1"))
-        execution(contract, SOURCE_BETA_EXEC_V1, beta_handled, JSON_TS_UTC, labels, out);
+        execution(contract, SOURCE_BETA_EXEC_V1, beta_handled, JSON_TS_UTC, labels, kind);
     else if (value_is(&values[JSON_SCHEMA], "execution_event_v0"))
-        execution(contract, SOURCE_EXEC_EVENT_V0, exec_handled, JSON_TS, labels, out);
+        execution(contract, SOURCE_EXEC_EVENT_V0, exec_handled, JSON_TS, labels, kind);
     else
-        unknown(contract, labels, out);
+        unknown(contract, labels, kind);
+    kind->labels = keep(contract, labels);
+}
+
+static void object_line(struct contract *contract, struct labels *labels, struct observation *out)
+{
+    const struct line_kind *kind = line_kinds_find(contract->kinds, &contract->view);
+    struct line_kind first;
+
+    if (!kind) {
+        judge(contract, labels, &first);
+        line_kinds_add(contract->kinds, &contract->view, &first);
+        kind = &first;
+    }
+    out->labels = kind->labels;
+    if (kind->time_key != JSON_KEYS)
+        set_time(&contract->view.values[kind->time_key], out);
+    if (kind->seconds)
+        set_seconds(&contract->view, out);
+    if (kind->ms)
+        set_ms(&contract->view, out);
 }
 
 /* Reads the line into contract->view; *labels says what is wrong when it is no object. */
@@ -405,7 +430,8 @@ size_t contract_line(struct contract *contract, const char *bytes, size_t len_by
     *out = (struct observation){.time_ns = now_ns};
     if (read_object(contract, bytes, len_bytes, &labels))
         object_line(contract, &labels, out);
-    out->labels = keep(contract, &labels);
+    else
+        out->labels = keep(contract, &labels);
     return 1;
 }
 

@@ -4,38 +4,18 @@
 #include "ratio.h"
 
 #include <assert.h>
-#include <math.h>
+#include <string.h>
 
-struct bound {
-    double value;
-    const char *text;
-};
-
-static const struct bound bounds[2][HISTOGRAM_BOUNDS] = {
-    [HISTOGRAM_SECONDS] = {{0.001, "0.001"},
-                           {0.005, "0.005"},
-                           {0.01, "0.01"},
-                           {0.025, "0.025"},
-                           {0.05, "0.05"},
-                           {0.1, "0.1"},
-                           {0.25, "0.25"},
-                           {0.5, "0.5"},
-                           {1.0, "1.0"},
-                           {2.5, "2.5"},
-                           {5.0, "5.0"},
-                           {10.0, "10.0"}},
-    [HISTOGRAM_MS] = {{1.0, "1.0"},
-                      {2.0, "2.0"},
-                      {5.0, "5.0"},
-                      {10.0, "10.0"},
-                      {20.0, "20.0"},
-                      {50.0, "50.0"},
-                      {100.0, "100.0"},
-                      {200.0, "200.0"},
-                      {500.0, "500.0"},
-                      {1000.0, "1000.0"},
-                      {2000.0, "2000.0"},
-                      {5000.0, "5000.0"}},
+static const struct {
+    double values[HISTOGRAM_BOUNDS];
+    const char *texts[HISTOGRAM_BOUNDS];
+} bounds[2] = {
+    [HISTOGRAM_SECONDS] = {{0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0},
+                           {"0.001", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1.0", "2.5",
+                            "5.0", "10.0"}},
+    [HISTOGRAM_MS] = {{1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0},
+                      {"1.0", "2.0", "5.0", "10.0", "20.0", "50.0", "100.0", "200.0", "500.0", "1000.0",
+                       "2000.0", "5000.0"}},
 };
 
 const int64_t histogram_cell_bounds[HISTOGRAM_CELLS + 1] = {
@@ -66,7 +46,26 @@ static uint64_t unit_picoseconds(enum histogram_unit unit)
 const char *histogram_bound_text(enum histogram_unit unit, unsigned i)
 {
     assert(i <= HISTOGRAM_BOUNDS);
-    return i == HISTOGRAM_BOUNDS ? "+Inf" : bounds[unit][i].text;
+    return i == HISTOGRAM_BOUNDS ? "+Inf" : bounds[unit].texts[i];
+}
+
+/* value x factor, rounded half to even, so that sums are integers and their order cannot matter. In integers,
+ * exact and the same everywhere. value is between 0 and 1e18, factor below 2^41. */
+static __int128 rounded_product(double value, uint64_t factor)
+{
+    unsigned __int128 product, half;
+    uint64_t bits;
+    int shift;
+
+    memcpy(&bits, &value, sizeof(bits));
+    shift = 1075 - (int)(bits >> 52 & 0x7ff); /* value is mantissa / 2^shift */
+    if (shift > 100)                          /* the product is below 2^94, and so rounds to 0 */
+        return 0;
+    product = (unsigned __int128)((bits & ((UINT64_C(1) << 52) - 1)) | UINT64_C(1) << 52) * factor;
+    if (shift <= 0)
+        return (__int128)(product << -shift);
+    half = (unsigned __int128)1 << (shift - 1);
+    return (__int128)((product + half - 1 + (product >> shift & 1)) >> shift);
 }
 
 struct latency histogram_latency(enum histogram_unit unit, double value, enum latency_fault *fault)
@@ -81,10 +80,10 @@ struct latency histogram_latency(enum histogram_unit unit, double value, enum la
         *fault = LATENCY_TOO_LARGE;
     if (*fault != LATENCY_FINE)
         return latency;
-    while (latency.bucket < HISTOGRAM_BOUNDS && value > bounds[unit][latency.bucket].value)
-        latency.bucket++;
-    /* Rounded to the picosecond, so that sums are integers and their order cannot matter. */
-    latency.picoseconds = (__int128)rintl((long double)value * (long double)unit_picoseconds(unit));
+    for (unsigned i = 0; i < HISTOGRAM_BOUNDS;
+         i++) /* all of them: a loop that ended early would be guessed wrong */
+        latency.bucket = (uint8_t)(latency.bucket + (value > bounds[unit].values[i]));
+    latency.picoseconds = rounded_product(value, unit_picoseconds(unit));
     latency.present = true;
     return latency;
 }

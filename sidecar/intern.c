@@ -78,10 +78,12 @@ void intern_free(struct intern *intern)
     free(intern);
 }
 
-void intern_clear(struct intern *intern)
+bool intern_clear(struct intern *intern)
 {
-    if (intern->count > INTERN_KEEP_LABELS || intern->bytes > INTERN_KEEP_BYTES)
-        forget_all(intern);
+    if (intern->count <= INTERN_KEEP_LABELS && intern->bytes <= INTERN_KEEP_BYTES)
+        return false;
+    forget_all(intern);
+    return true;
 }
 
 static struct text copy_text(struct text text, char **at)

@@ -21,8 +21,9 @@ void intern_free(struct intern *intern);
  * looked at. Lives until intern_clear(). NULL: out of memory. */
 struct labels *intern_labels(struct intern *intern, const struct labels *wanted);
 
-/* From here on earlier results are invalid. */
-void intern_clear(struct intern *intern);
+/* From here on earlier results are invalid, unless it returns false: then nothing was forgotten, and they
+ * still hold. */
+bool intern_clear(struct intern *intern);
 
 /* Equal in everything but route and generation, and a hash that agrees with it. */
 bool labels_equal(const struct labels *a, const struct labels *b);

@@ -34,3 +34,14 @@ double ratio_double(__int128 numerator, uint64_t denominator)
     result = ldexp((double)quotient, -shift);
     return numerator < 0 ? -result : result;
 }
+
+double ratio_seconds(__int128 nanoseconds)
+{
+    const int64_t exact = INT64_C(1) << 53; /* so far doubles hold every integer */
+    int64_t narrow = (int64_t)nanoseconds, microseconds = narrow / 1000;
+
+    if (narrow == nanoseconds && microseconds * 1000 == narrow && microseconds >= -exact &&
+        microseconds <= exact)
+        return (double)microseconds / 1e6; /* both exact: rounded once */
+    return ratio_double(nanoseconds, 1000000000);
+}

@@ -11,4 +11,7 @@
 /* numerator / denominator, rounded once (to nearest, ties to even). denominator: 1 to 2^62. */
 double ratio_double(__int128 numerator, uint64_t denominator);
 
+/* ratio_double(nanoseconds, 10^9), faster for whole microseconds. */
+double ratio_seconds(__int128 nanoseconds);
+
 #endif

@@ -72,9 +72,18 @@ static size_t space_bytes_before(const char *bytes, size_t len_bytes)
     return 0;
 }
 
+/* Neither white space nor part of a character beyond ASCII. */
+static bool plain(char c)
+{
+    return c > ' ' && c < 0x7f;
+}
+
 struct text text_trim(struct text text)
 {
     size_t n;
+
+    if (text.len_bytes > 0 && plain(text.bytes[0]) && plain(text.bytes[text.len_bytes - 1]))
+        return text; /* nearly all of them */
 
     while ((n = space_bytes(text.bytes, text.len_bytes)) > 0) {
         text.bytes += n;

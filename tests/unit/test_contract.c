@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "contract.h"
+#include "intern.h"
 #include "text.h"
 
 #include <wire/spool.h>
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define NOW INT64_C(1800000000000000000)
 #define S   (__int128)1000000000
@@ -887,6 +889,90 @@ static void an_sdk_row_fills_only_what_its_kind_has(void **state)
     assert_true(!seen.seconds.present && !seen.ms.present);
 }
 
+static uint64_t random_state;
+
+static size_t random_below(size_t limit)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return (size_t)(random_state >> 16) % limit;
+}
+
+static size_t random_line(char *line)
+{
+    static const char *const names[] = {
+        "v",          "v",         "schema_version", "schema",      "ts_utc",
+        "ts",         "component", "run_id",         "event_type",  "decision",
+        "decision",   "reason",    "reason_code",    "action",      "latency_s",
+        "latency_ms", "type",      "block_reason",   "gate_reason", "action_type"};
+    static const char *const values[] = {"1",
+                                         "1",
+                                         "1.0",
+                                         "2",
+                                         "0",
+                                         "null",
+                                         "true",
+                                         "false",
+                                         "\"\"",
+                                         "\" \"",
+                                         "\"accept\"",
+                                         "\"Deny \"",
+                                         "\"none\"",
+                                         "\"RISK_x\"",
+                                         "\"submit\"",
+                                         "\"fill\"",
+                                         "\"BETA_EXEC_V1\"",
+                                         "\"execution_event_v0\"",
+                                         "\"created\"",
+                                         "\"a b\"",
+                                         "\"2026-01-25T01:09:48.123Z\"",
+                                         "-1",
+                                         "85.5",
+                                         "[]",
+                                         "[1]",
+                                         "{}",
+                                         "\"gate_rejected\"",
+                                         "\"\\u00e9\""};
+    char *at = line;
+
+    *at++ = '{';
+    for (size_t n = 1 + random_below(5); n > 0; n--)
+        at +=
+            sprintf(at, "\"%s\":%s%s", names[random_below(20)], values[random_below(28)], n > 1 ? "," : "}");
+    return (size_t)(at - line);
+}
+
+static void assert_same(const char *line, const struct observation *a, const struct observation *b)
+{
+    if (!labels_equal(a->labels, b->labels) || a->has_time != b->has_time || a->time_ns != b->time_ns ||
+        a->fault != b->fault || a->seconds.present != b->seconds.present ||
+        a->seconds.picoseconds != b->seconds.picoseconds || a->ms.present != b->ms.present ||
+        a->ms.picoseconds != b->ms.picoseconds)
+        fail_msg("another line of its kind changes what it says: %s", line);
+}
+
+/* What a contract remembers of earlier lines must not show: each line says what it says to a new one. */
+static void what_came_before_changes_nothing(void **state)
+{
+    const char *seed = getenv("AILIVE_SEED");
+    char line[1024];
+
+    (void)state;
+    random_state = seed && *seed ? strtoull(seed, NULL, 0) : (uint64_t)time(NULL) * 2654435761u + 1;
+    print_message("AILIVE_SEED=%llu\n", (unsigned long long)random_state);
+    for (int n = 0; n < 20000; n++) {
+        struct contract *fresh = contract_new(NULL);
+        size_t len = random_line(line);
+        struct observation anew;
+
+        assert_non_null(fresh);
+        assert_int_equal(take_bytes(line, len), contract_line(fresh, line, len, NOW, &anew));
+        assert_same(line, &seen, &anew);
+        contract_free(fresh);
+    }
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -937,6 +1023,7 @@ int main(void)
         TEST(a_line_that_is_not_of_the_spool_counts_without_a_sequence),
         TEST(sid_and_seq_mean_nothing_outside_the_spool),
         TEST(an_sdk_row_fills_only_what_its_kind_has),
+        TEST(what_came_before_changes_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

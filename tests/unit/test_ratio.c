@@ -55,16 +55,17 @@ static void ties_go_to_even_and_a_remainder_breaks_them(void **state)
     assert_ratio((tie << 60) * 1000 + 1, 1000, 0x1.0000000000001p114);
 }
 
-/* The result is nearest when neither neighbour is nearer; checked in integers. */
+/* The result is nearest when neither neighbour is nearer: but for close to halfway, where the quotient we
+ * compare with may err, and which the ties above cover. */
 static void assert_nearest(__int128 numerator, uint64_t denominator)
 {
     double got = ratio_double(numerator, denominator);
-    long double exact = (long double)numerator / (long double)denominator; /* 64 bits of it are right */
+    long double exact = (long double)numerator / (long double)denominator; /* wrong by a few 2^-64 */
 
     assert_true(fabsl((long double)got - exact) <=
-                fabsl((long double)nextafter(got, INFINITY) - exact) * (1 + 1e-10L));
+                fabsl((long double)nextafter(got, INFINITY) - exact) * (1 + 0x1p-7L));
     assert_true(fabsl((long double)got - exact) <=
-                fabsl((long double)nextafter(got, -INFINITY) - exact) * (1 + 1e-10L));
+                fabsl((long double)nextafter(got, -INFINITY) - exact) * (1 + 0x1p-7L));
 }
 
 static void random_quotients_are_the_nearest_doubles(void **state)
@@ -87,11 +88,28 @@ static void random_quotients_are_the_nearest_doubles(void **state)
     }
 }
 
+static void seconds_are_the_same_quotient_by_either_way(void **state)
+{
+    static const int64_t around[] = {0,         1000, 1769303388123456000, 1769303388123456789,
+                                     INT64_MAX, 999,  INT64_MIN,           (INT64_C(1) << 53) * 1000};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(around) / sizeof(around[0]); i++)
+        for (int step = -2; step <= 2; step++)
+            for (int sign = -1; sign <= 1; sign += 2) {
+                __int128 ns = (around[i] + (__int128)step * 1000) * sign;
+
+                assert_true(ratio_seconds(ns) == ratio_double(ns, 1000000000));
+            }
+    assert_true(ratio_seconds((__int128)253402300799 * 1000000000) == 253402300799.0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(quotients_are_the_doubles_that_literals_are),
         cmocka_unit_test(ties_go_to_even_and_a_remainder_breaks_them),
+        cmocka_unit_test(seconds_are_the_same_quotient_by_either_way),
         cmocka_unit_test(random_quotients_are_the_nearest_doubles),
     };
 
