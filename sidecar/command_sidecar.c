@@ -4,6 +4,7 @@
  * Place on the route: around it. The main thread: opens, then waits for signals and runs the timer; all other
  * threads have every signal blocked. Owns all parts.
  */
+#include "activation.h"
 #include "aggregate.h"
 #include "command.h"
 #include "config.h"
@@ -21,6 +22,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +54,7 @@ static const char help[] =
     "                      $PEAK_TRADE_AI_COMPONENT, else execution_watch\n"
     "  --run-id R          likewise; default $PEAK_TRADE_AI_RUN_ID, else na\n"
     "  --reason NAME       a registered reason that keeps its name besides the eight; any number\n"
+    "  --created-series    OpenMetrics tells since when counters and histograms count (_created)\n"
     "  --help, --version\n"
     "\n"
     "SIGTERM, SIGINT: takes in what has arrived, commits, ends with 0.\n"
@@ -67,7 +70,8 @@ enum {
     OPTION_SPOOL,
     OPTION_COMPONENT,
     OPTION_RUN_ID,
-    OPTION_REASON
+    OPTION_REASON,
+    OPTION_CREATED
 };
 
 static const struct option options[] = {{"listen", required_argument, 0, OPTION_LISTEN},
@@ -80,13 +84,14 @@ static const struct option options[] = {{"listen", required_argument, 0, OPTION_
                                         {"component", required_argument, 0, OPTION_COMPONENT},
                                         {"run-id", required_argument, 0, OPTION_RUN_ID},
                                         {"reason", required_argument, 0, OPTION_REASON},
+                                        {"created-series", no_argument, 0, OPTION_CREATED},
                                         COMMAND_COMMON_OPTIONS,
                                         {0, 0, 0, 0}};
 
 struct settings {
     const char *given_listen, *given_ipc, *given_state, *given_runtime, *given_spool;
     const char *given_component, *given_run_id;
-    bool from_end;
+    bool from_end, created;
     struct config_listen listen;
     char ipc[PATHS_MAX_BYTES], state[PATHS_MAX_BYTES], runtime[PATHS_MAX_BYTES], spool[PATHS_MAX_BYTES];
     char component[256], run_id[256];
@@ -100,7 +105,6 @@ struct settings {
 /* Everything that runs, in the order in which it is opened. */
 struct sidecar {
     int http_fd;
-    uint16_t port;
     struct aggregate *aggregate;
     struct state *state;
     struct ingest *ingest;
@@ -109,6 +113,10 @@ struct sidecar {
     struct source_nng *nng;
     struct http *http;
     struct self self;
+    struct config_listen listen; /* where it listens */
+    bool created;                /* --created-series */
+    _Atomic bool started; /* everything above is open; pairs with the callbacks of http's thread, which may
+                             look at nothing else before */
 };
 
 /* ---- settings ---- */
@@ -167,6 +175,9 @@ static int take_option(struct settings *settings, int option, const char *value)
     case OPTION_RUN_ID:
         settings->given_run_id = value;
         return COMMAND_OK;
+    case OPTION_CREATED:
+        settings->created = true;
+        return COMMAND_OK;
     default:
         return take_reason(settings, value);
     }
@@ -222,11 +233,18 @@ static int settings_read(struct settings *settings, int argc, char **argv, int *
 
 /* ---- what http shows ---- */
 
+static bool has_started(const struct sidecar *sidecar)
+{
+    return atomic_load_explicit(&sidecar->started, memory_order_acquire); /* pairs with sidecar_open() */
+}
+
 static uint64_t contents_generation(void *context)
 {
     const struct sidecar *sidecar = context;
     struct ingest_health health;
 
+    if (!has_started(sidecar))
+        return 0;
     ingest_health(sidecar->ingest, &health);
     return health.commits + health.commit_errors;
 }
@@ -238,9 +256,11 @@ static bool contents_metrics(void *context, enum expose_format format, struct bu
     struct expose expose;
     bool fine;
 
-    if (aggregate_snapshot(sidecar->aggregate, &snapshot) != 0)
+    if (!has_started(sidecar) || aggregate_snapshot(sidecar->aggregate, &snapshot) != 0)
         return false;
     expose_begin(&expose, format, out);
+    if (sidecar->created) /* counts begin with the state's epoch */
+        expose.created_s = (double)ingest_since_ns(sidecar->ingest) / 1e9;
     fine = expose_snapshot(&expose, &snapshot) && self_expose(&sidecar->self, &expose);
     snapshot_free(&snapshot);
     return expose_end(&expose) && fine;
@@ -251,6 +271,10 @@ static bool contents_ready(void *context, struct buffer *out)
     const struct sidecar *sidecar = context;
     struct ingest_health health;
 
+    if (!has_started(sidecar)) {
+        buffer_add_text(out, "starting\n");
+        return false;
+    }
     ingest_health(sidecar->ingest, &health);
     if (health.committing)
         buffer_add_text(out, "ready\n");
@@ -323,37 +347,54 @@ static int open_nng(struct sidecar *sidecar, const struct settings *settings, ch
     return 0;
 }
 
+/* A socket of the service manager's, else one of our own. */
+static int open_listener(struct sidecar *sidecar, const struct settings *settings, char *error)
+{
+    if (activation_socket(&sidecar->http_fd, error, ERROR_BYTES) != 0)
+        return -1;
+    sidecar->listen = settings->listen;
+    sidecar->created = settings->created;
+    if (sidecar->http_fd < 0)
+        return http_listen(&settings->listen, &sidecar->http_fd, &sidecar->listen.port, error, ERROR_BYTES);
+    log_info("the listening socket comes from the service manager; --listen is not used");
+    if (http_address(sidecar->http_fd, &sidecar->listen) == 0)
+        return 0;
+    snprintf(error, ERROR_BYTES, "the service manager's socket has no address");
+    return -1;
+}
+
 static int open_http(struct sidecar *sidecar, char *error)
 {
     struct http_contents contents = {sidecar, contents_generation, contents_metrics, contents_ready};
     int fd = sidecar->http_fd;
 
-    sidecar->self = (struct self){sidecar->ingest, sidecar->nng, sidecar->files, sidecar->rings};
     sidecar->http_fd = -1;
     return http_open(fd, &contents, &sidecar->http, error, ERROR_BYTES);
 }
 
 static void announce(const struct sidecar *sidecar, const struct settings *settings)
 {
-    bool v6 = strchr(settings->listen.address, ':') != NULL;
+    bool v6 = strchr(sidecar->listen.address, ':') != NULL;
 
-    log_info("listening on http://%s%s%s:%u/metrics", v6 ? "[" : "", settings->listen.address, v6 ? "]" : "",
-             sidecar->port);
+    log_info("listening on http://%s%s%s:%u/metrics", v6 ? "[" : "", sidecar->listen.address, v6 ? "]" : "",
+             sidecar->listen.port);
     log_info("listening on %s", settings->ipc);
     for (size_t i = 0; i < settings->jsonl_count; i++)
         log_info("following %s", settings->jsonl[i]);
     log_info("ready");
 }
 
-/* The port first: when it is busy, nothing else has been touched. Whatever can refuse comes before the socket
- * that producers see. */
+/* The port first: when it is busy, nothing else has been touched; then its answers, which say `starting`
+ * until all is open. Whatever can refuse comes before the socket that producers see. */
 static int sidecar_open(struct sidecar *sidecar, const struct settings *settings, char *error)
 {
-    if (http_listen(&settings->listen, &sidecar->http_fd, &sidecar->port, error, ERROR_BYTES) != 0 ||
+    if (open_listener(sidecar, settings, error) != 0 || open_http(sidecar, error) != 0 ||
         open_core(sidecar, settings, error) != 0 || open_files(sidecar, settings, error) != 0 ||
-        open_rings(sidecar, settings, error) != 0 || open_nng(sidecar, settings, error) != 0 ||
-        open_http(sidecar, error) != 0)
+        open_rings(sidecar, settings, error) != 0 || open_nng(sidecar, settings, error) != 0)
         return -1;
+    sidecar->self = (struct self){sidecar->ingest, sidecar->nng, sidecar->files, sidecar->rings};
+    /* Pairs with has_started(): http's thread, which already runs, must see whole parts. */
+    atomic_store_explicit(&sidecar->started, true, memory_order_release);
     return 0;
 }
 

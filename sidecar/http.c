@@ -109,7 +109,7 @@ static int bind_fail(const struct config_listen *listen, int cause, char *error,
                 listen->port, listen->address, holder);
 }
 
-static uint16_t bound_port(int fd)
+int http_address(int fd, struct config_listen *out)
 {
     union {
         struct sockaddr any;
@@ -117,11 +117,18 @@ static uint16_t bound_port(int fd)
         struct sockaddr_in6 v6;
     } address;
     socklen_t len = sizeof(address);
+    bool v6;
 
     memset(&address, 0, sizeof(address));
     if (getsockname(fd, &address.any, &len) != 0)
-        return 0;
-    return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
+        return -1;
+    v6 = address.any.sa_family == AF_INET6;
+    out->port = ntohs(v6 ? address.v6.sin6_port : address.v4.sin_port);
+    return inet_ntop(address.any.sa_family,
+                     v6 ? (const void *)&address.v6.sin6_addr : (const void *)&address.v4.sin_addr,
+                     out->address, sizeof(out->address)) != NULL
+               ? 0
+               : -1;
 }
 
 int http_listen(const struct config_listen *where, int *fd, uint16_t *port, char *error, size_t error_cap)
@@ -129,6 +136,7 @@ int http_listen(const struct config_listen *where, int *fd, uint16_t *port, char
     const int on = 1;
     struct sockaddr_storage address;
     socklen_t len = address_make(where, &address);
+    struct config_listen bound;
 
     *fd = -1;
     if (len == 0)
@@ -145,7 +153,7 @@ int http_listen(const struct config_listen *where, int *fd, uint16_t *port, char
         *fd = -1;
         return bind_fail(where, cause, error, error_cap);
     }
-    *port = bound_port(*fd);
+    *port = http_address(*fd, &bound) == 0 ? bound.port : 0;
     return 0;
 }
 

@@ -37,6 +37,9 @@ struct http_contents {
  * (names the port and who holds it), or not ours to bind. */
 int http_listen(const struct config_listen *listen, int *fd, uint16_t *port, char *error, size_t error_cap);
 
+/* Where a socket that was opened for us listens. -1: it cannot be told. */
+int http_address(int fd, struct config_listen *out);
+
 /* Begins to answer on fd, which it takes over. -1 with a line in error. */
 int http_open(int fd, const struct http_contents *contents, struct http **out, char *error, size_t error_cap);
 

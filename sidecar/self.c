@@ -5,6 +5,7 @@
 #include "self.h"
 
 #include "expose_text.h"
+#include "proc.h"
 #include "spool_reader.h"
 
 #include <string.h>
@@ -103,5 +104,6 @@ bool self_expose(const struct self *self, struct expose *out)
            (self->rings == NULL ||
             single(out, "ailive_salvaged_folders_total", FAMILY_COUNTER,
                    "Dead producers' folders taken in and removed since the sidecar started.",
-                   (double)source_ring_salvaged_total(self->rings)));
+                   (double)source_ring_salvaged_total(self->rings))) &&
+           proc_expose(out);
 }

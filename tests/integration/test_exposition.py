@@ -1,0 +1,135 @@
+#!/usr/bin/python3
+"""/metrics in each of its forms: no sample twice, no family split, the same numbers in all; limits; starting; a socket
+passed by a service manager."""
+import gzip
+import os
+import pathlib
+import re
+import socket
+import sys
+import unittest
+import urllib.error
+import urllib.request
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from support import exposition  # noqa: E402
+from support.stack import AILIVE, Sidecar, StackTest, main, wait_for  # noqa: E402
+
+OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+PROCESS = ("cpu_seconds_total", "open_fds", "max_fds", "virtual_memory_bytes", "virtual_memory_max_bytes",
+           "resident_memory_bytes", "start_time_seconds", "network_receive_bytes_total",
+           "network_transmit_bytes_total")
+
+
+def fetch(url, **headers):
+    request = urllib.request.Request(url, headers={key.replace("_", "-"): value for key, value in headers.items()})
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        return answer.headers, answer.read()
+
+
+class Exposition(StackTest):
+    def filled(self, *options):
+        """A sidecar with series of every road and type, hostile label values among them."""
+        jsonl = self.folder / "events.jsonl"
+        jsonl.write_text('{"v":1,"decision":"accept","component":"a\\"b\\\\c\\nd","run_id":"x","latency_ms":3}\n'
+                         '{"decision":"what, \\"le\\"=","type":"reject"}\nnot json\n')
+        sidecar = Sidecar(self, "--jsonl", str(jsonl), *options)
+        self.emit("--ipc", self.ipc, "--n", "300", "--run-id", "sdk")
+        sidecar.wait_total(302, "peaktrade_ai_decisions_total")
+        return sidecar
+
+    def test_text_and_openmetrics_say_the_same_and_nothing_twice(self):
+        sidecar = self.filled()
+        headers, text = fetch(sidecar.url + "/metrics")
+        self.assertEqual("text/plain; version=0.0.4; charset=utf-8", headers["Content-Type"])
+        plain = exposition.check_text(text.decode())
+        headers, text = fetch(sidecar.url + "/metrics", Accept=OPENMETRICS)
+        self.assertEqual("application/openmetrics-text; version=1.0.0; charset=utf-8", headers["Content-Type"])
+        openmetrics = exposition.check_openmetrics(text.decode())
+        self.assertEqual({re.sub("_total$", "", name): family["type"] for name, family in plain.items()},
+                         {name: family["type"] for name, family in openmetrics.items()})
+        steady = {key: value for key, value in exposition.values(plain).items() if key[0].startswith("peaktrade_")}
+        self.assertGreater(len(steady), 40)
+        self.assertEqual(steady, {key: value for key, value in exposition.values(openmetrics).items()
+                                  if key[0].startswith("peaktrade_")})
+        for name in PROCESS:
+            self.assertEqual(1, len(plain["process_" + name]["samples"]), name)
+        self.assertEqual(1, len(plain["ailive_build_info"]["samples"]))
+
+    def test_the_strict_parser_of_openmetrics_takes_all_of_it(self):
+        sidecar = self.filled("--created-series")
+        _, text = fetch(sidecar.url + "/metrics", Accept=OPENMETRICS)
+        families = exposition.check_openmetrics(text.decode())
+        created = [name for name, _ in exposition.values(families) if name.endswith("_created")]
+        self.assertIn("peaktrade_ai_decisions_created", created)
+        # promtool wants a time stamp with each sample, which a scrape has not.
+        stamped = re.sub(r"(?m)^([^#\n].*?)( # .*)?$", r"\1 1700000000\2", text.decode())
+        (self.folder / "page").write_text(stamped)
+        self.run_ok("promtool", "tsdb", "create-blocks-from", "openmetrics", str(self.folder / "page"),
+                    str(self.folder / "blocks"))
+
+    def test_created_is_absent_unless_asked_for(self):
+        sidecar = self.filled()
+        for accept in ("text/plain", OPENMETRICS):
+            self.assertNotIn(b"_created", fetch(sidecar.url + "/metrics", Accept=accept)[1])
+
+    def test_gzip_holds_the_same_page(self):
+        sidecar = self.filled()
+        for accept, check in (("text/plain", exposition.check_text), (OPENMETRICS, exposition.check_openmetrics)):
+            headers, page = fetch(sidecar.url + "/metrics", Accept=accept, Accept_Encoding="gzip")
+            self.assertEqual("gzip", headers["Content-Encoding"])
+            self.assertIn("peaktrade_ai_live_heartbeat", check(gzip.decompress(page).decode()))
+
+    def test_an_absolute_target_works(self):
+        sidecar = Sidecar(self)
+        done = self.run_ok("curl", "-s", "--max-time", "5", "--proxy", sidecar.url, sidecar.url + "/metrics")
+        exposition.check_text(done.stdout.decode())
+
+    def test_idle_connections_do_not_keep_a_scrape_waiting(self):
+        sidecar = Sidecar(self)
+        idle = [socket.create_connection(("127.0.0.1", sidecar.port), timeout=5) for _ in range(160)]
+        self.addCleanup(lambda: [connection.close() for connection in idle])
+        exposition.check_text(sidecar.get())
+
+    def test_a_socket_of_a_service_manager_is_used(self):
+        listener = socket.create_server(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        # As systemd does: descriptor 3, and the variables with the pid of the process itself.
+        script = f'exec 3<&{listener.fileno()}; LISTEN_PID=$$ LISTEN_FDS=1 exec "{AILIVE}" sidecar'
+        log = self.folder / "log"
+        process = self.start("bash", "-c", script, stderr=open(log, "wb"), pass_fds=[listener.fileno()])
+        listener.close()
+        wait_for("it is ready", lambda: "ready" in log.read_text())
+        self.assertIn(f"listening on http://127.0.0.1:{port}/", log.read_text())
+        exposition.check_text(fetch(f"http://127.0.0.1:{port}/metrics")[1].decode())
+        process.terminate()
+        self.assertEqual(0, process.wait(timeout=10))
+
+    def test_a_descriptor_that_is_no_socket_is_refused(self):
+        done = self.run_ok("bash", "-c", f'exec 3</dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec "{AILIVE}" sidecar',
+                           status=1)
+        self.assertIn(b"one listening TCP socket", done.stderr)
+
+
+class Checker(unittest.TestCase):
+    """The checker finds what it is for."""
+    HEAD = "# HELP a A.\n# TYPE a gauge\n"
+
+    def test_it_takes_a_sound_page(self):
+        self.assertEqual({("a", (("x", "1"),)): 2.0},
+                         exposition.values(exposition.check_text(self.HEAD + 'a{x="1"} 2.0\n')))
+
+    def test_it_finds_each_fault(self):
+        faults = {"duplicate": 'a{x="1",y="2"} 2.0\na{y="2",x="1"} 3.0\n',
+                  "split": "a 1.0\n# HELP b B.\n# TYPE b gauge\nb 1.0\n# HELP a A.\n# TYPE a gauge\n",
+                  "split by": "b 1.0\n", "twice": 'a{x="1",x="2"} 1.0\n', "le is no float": 'a{le="1"} 1.0\n',
+                  "no sample": 'a{x="1} 1.0\n'}
+        for words, page in faults.items():
+            with self.assertRaisesRegex(AssertionError, words):
+                exposition.check_text(self.HEAD + page)
+        with self.assertRaises(AssertionError):
+            exposition.check_openmetrics(self.HEAD + "a 1.0\n")
+
+
+if __name__ == "__main__":
+    main()
