@@ -502,7 +502,8 @@ static void unit_apply_portion(struct ingest *ingest, const struct ingest_unit *
     uint64_t count = portion->range.end - portion->range.first;
     size_t at;
 
-    result->duplicates -= count; /* every number of the unit was taken for one at first */
+    if (run->drop != EVENT_DROP_LOST)
+        result->duplicates -= count; /* every number of the unit was taken for one at first */
     if (run->drop >= 0) {
         aggregate_count(ingest->aggregate, OWN_DROPPED, event_drop_name((unsigned)run->drop), NULL, count);
         result->dropped += count;
@@ -528,8 +529,9 @@ static void unit_count_own(struct ingest *ingest, enum road road, const struct i
 
 static void unit_count(struct ingest *ingest, const struct ingest_unit *unit, struct ingest_result *result)
 {
+    /* Giving up a range is no delivery: what of it is accounted for came once all the same. */
     for (size_t i = 0; i < unit->run_count; i++)
-        result->duplicates += unit->runs[i].count;
+        result->duplicates += unit->runs[i].drop != EVENT_DROP_LOST ? unit->runs[i].count : 0;
     aggregate_begin(ingest->aggregate);
     if (unit->runs == NULL)
         unit_apply(ingest, unit, 0, unit->observation_count, result);
@@ -618,36 +620,13 @@ bool ingest_accounted(struct ingest *ingest, const struct event_producer *produc
     return whole;
 }
 
-/* One run over everything below seq: the ledger itself picks what is missing. */
 enum ingest_status ingest_give_up(struct ingest *ingest, const struct event_producer *producer, uint32_t ring,
                                   uint64_t seq)
 {
-    struct range_list gaps = {0};
-    struct ingest_unit unit = {.road = ROAD_SALVAGE};
-    struct ingest_run *runs = NULL;
-    enum ingest_status status = INGEST_UNCOMMITTED;
+    struct ingest_run run = {*producer, ring, 0, seq, EVENT_DROP_LOST, 0};
+    struct ingest_unit unit = {.road = ROAD_SALVAGE, .runs = &run, .run_count = 1};
 
-    if (!gaps_below(ingest, producer, ring, seq, &gaps))
-        goto done;
-    if (gaps.count == 0) {
-        status = INGEST_COMMITTED;
-        goto done;
-    }
-    runs = calloc(gaps.count, sizeof(*runs));
-    if (runs == NULL)
-        goto done;
-    for (size_t i = 0; i < gaps.count; i++) {
-        const struct range *gap = &gaps.items[i];
-
-        runs[i] = (struct ingest_run){*producer, ring, gap->first, gap->end - gap->first, EVENT_DROP_LOST, 0};
-    }
-    unit.runs = runs;
-    unit.run_count = gaps.count;
-    status = ingest_take(ingest, &unit, NULL);
-done:
-    free(runs);
-    range_list_fini(&gaps);
-    return status;
+    return seq == 0 ? INGEST_COMMITTED : ingest_take(ingest, &unit, NULL);
 }
 
 void ingest_producers(struct ingest *ingest,

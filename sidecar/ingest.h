@@ -28,7 +28,7 @@ enum road {
 const char *road_name(enum road road);
 
 /* One contiguous run of one ring's sequence numbers. Exactly one of: observations (drop < 0), a range drop.
- */
+ * EVENT_DROP_LOST gives up what of the range is not accounted for, by an earlier run of the unit either. */
 struct ingest_run { /* NOLINT(clang-analyzer-optin.performance.Padding): in the order it is read */
     struct event_producer producer;
     uint32_t ring;

@@ -1,7 +1,7 @@
 /* salvage.h - what a dead producer left in its folder.
  *
- * Place on the route: dead producer's rings -> [salvage] -> ingest (ROAD_SALVAGE). The salvage thread. Reads
- * with pread, never mmap: a truncation would be a SIGBUS. Every field is treated as hostile.
+ * Place on the route: dead producer's rings -> [salvage] -> ingest (ROAD_SALVAGE). The salvage thread.
+ * Reads by wire/remains, which trusts no byte of it.
  */
 #ifndef AILIVE_SIDECAR_SALVAGE_H
 #define AILIVE_SIDECAR_SALVAGE_H
@@ -37,9 +37,5 @@ enum salvage_status salvage_give_up(struct salvage *salvage, int folder_fd,
 void salvage_tails(struct salvage *salvage, int folder_fd, uint64_t *tails);
 enum salvage_status salvage_reconcile(struct salvage *salvage, int folder_fd,
                                       const struct event_producer *producer, const uint64_t *tails);
-
-/* Removes the folder's files, rings first (while one is there its names and clock are too), and the folder.
- * 0 or errno. */
-int salvage_remove(int runtime_fd, const char *name, int folder_fd);
 
 #endif

@@ -16,6 +16,7 @@
 #include "salvage.h"
 
 #include <wire/paths.h>
+#include <wire/remains.h>
 
 #include <dirent.h>
 #include <errno.h>
@@ -32,8 +33,6 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-
-#define LOCK_NAME ".sidecar.lock"
 
 enum producer_state {
     PRODUCER_ALIVE,
@@ -112,54 +111,18 @@ static void known_drop(struct source_ring *source, struct known_producer *known)
 /* The spool folder that a producer's lock file names: it may be another than ours. */
 static void spool_tell(struct source_ring *source, struct known_producer *known, int folder_fd)
 {
-    char text[LAYOUT_LOCK_MAX_BYTES + 1], *line, *rest = text;
-    int fd = openat(folder_fd, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    ssize_t n = fd < 0 ? 0 : read(fd, text, LAYOUT_LOCK_MAX_BYTES);
+    char spool[PATHS_MAX_BYTES];
 
-    if (fd >= 0)
-        close(fd);
-    if (n <= 0)
+    if (!remains_lock_value(folder_fd, "spool", spool, sizeof(spool)))
         return;
     known->spool_told = true;
-    text[n] = '\0';
-    while ((line = strsep(&rest, "\n")) != NULL)
-        if (strncmp(line, "spool=/", 7) == 0 && source->spools != NULL)
-            spool_reader_add(source->spools, line + 6);
-}
-
-/* Takes the folder's lock. -1: its owner lives, another salvager has it, or it is not ours to open. */
-static int lock_take(int folder_fd)
-{
-    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    int fd = openat(folder_fd, "lock", O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-
-    if (fd >= 0 && fcntl(fd, F_OFD_SETLK, &whole) != 0) {
-        close(fd);
-        return -1;
-    }
-    return fd;
-}
-
-static bool same_file(const struct stat *a, const struct stat *b)
-{
-    return a->st_ino == b->st_ino && a->st_dev == b->st_dev;
-}
-
-/* Whether, now that the lock is ours, folder and lock are still the ones at their names: another salvager may
- * have removed them while we waited. */
-static bool still_there(const struct source_ring *source, const char *name, int folder_fd, int lock_fd)
-{
-    struct stat folder, folder_now, lock, lock_now;
-
-    return fstat(folder_fd, &folder) == 0 && fstat(lock_fd, &lock) == 0 &&
-           fstatat(source->runtime_fd, name, &folder_now, AT_SYMLINK_NOFOLLOW) == 0 &&
-           fstatat(folder_fd, "lock", &lock_now, AT_SYMLINK_NOFOLLOW) == 0 &&
-           same_file(&folder, &folder_now) && same_file(&lock, &lock_now);
+    if (spool[0] == '/' && source->spools != NULL)
+        spool_reader_add(source->spools, spool);
 }
 
 static void folder_finish(struct source_ring *source, struct known_producer *known, const char *name)
 {
-    int error = salvage_remove(source->runtime_fd, name, known->folder_fd);
+    int error = remains_remove(source->runtime_fd, name, known->folder_fd);
 
     known_release(known);
     if (error != 0) {
@@ -262,51 +225,23 @@ static void folder_look(struct source_ring *source, const char *name, const stru
         folder_wait(source, known, name);
     if (known->state != PRODUCER_ALIVE)
         return;
-    folder_fd = openat(source->runtime_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    folder_fd = remains_open(source->runtime_fd, name);
     if (folder_fd < 0)
         return;
     if (!known->spool_told)
         spool_tell(source, known, folder_fd);
-    lock_fd = lock_take(folder_fd);
-    if (lock_fd >= 0 && still_there(source, name, folder_fd, lock_fd)) {
+    lock_fd = remains_lock_open(folder_fd);
+    if (lock_fd >= 0 && remains_lock(source->runtime_fd, name, folder_fd, lock_fd)) {
         folder_salvage(source, known, name, folder_fd, lock_fd);
         return;
     }
     if (lock_fd >= 0)
         close(lock_fd);
-    else
-        folder_reconcile(source, known, folder_fd);
+    else if (errno == ENOENT)
+        (void)unlinkat(source->runtime_fd, name,
+                       AT_REMOVEDIR); /* its remover was killed before the last step */
+    folder_reconcile(source, known, folder_fd);
     close(folder_fd);
-}
-
-/* ".<producer>.new": its maker died before the folder had its name, so that nothing was recorded in it. */
-static void leftover_look(struct source_ring *source, const char *name)
-{
-    int folder_fd = openat(source->runtime_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    struct timespec now;
-    struct stat status;
-    int lock_fd;
-
-    if (folder_fd < 0)
-        return;
-    clock_gettime(CLOCK_REALTIME, &now);
-    if (fstat(folder_fd, &status) == 0 && (now.tv_sec - status.st_mtim.tv_sec) * 1000 >= SOURCE_RING_NEW_MS) {
-        lock_fd = lock_take(folder_fd);
-        if (lock_fd >= 0 || faccessat(folder_fd, "lock", F_OK, AT_SYMLINK_NOFOLLOW) != 0)
-            salvage_remove(source->runtime_fd, name, folder_fd);
-        if (lock_fd >= 0)
-            close(lock_fd);
-    }
-    close(folder_fd);
-}
-
-static bool leftover_name(const char *name)
-{
-    struct event_producer producer;
-
-    return name[0] == '.' && strlen(name) == EVENT_PRODUCER_HEX + 5 &&
-           event_producer_parse(name + 1, EVENT_PRODUCER_HEX, &producer) &&
-           strcmp(name + 1 + EVENT_PRODUCER_HEX, ".new") == 0;
 }
 
 /* ---- forgetting ---- */
@@ -362,8 +297,8 @@ static void source_look(struct source_ring *source)
     while ((entry = readdir(listing)) != NULL) {
         if (event_producer_parse(entry->d_name, strlen(entry->d_name), &producer))
             folder_look(source, entry->d_name, &producer);
-        else if (leftover_name(entry->d_name))
-            leftover_look(source, entry->d_name);
+        else if (remains_half_made(entry->d_name))
+            remains_half_made_remove(source->runtime_fd, entry->d_name, now_utc_ns());
     }
     closedir(listing);
     known_review(source);
@@ -406,7 +341,7 @@ static int source_claim(struct source_ring *source, char *error, size_t cap)
     if (source->runtime_fd < 0)
         return open_fail(error, cap, "runtime folder %s: %s; name another with --runtime", source->runtime,
                          strerror(errno));
-    source->lock_fd = folder_lock_take(source->runtime_fd, LOCK_NAME, owner, sizeof(owner));
+    source->lock_fd = folder_lock_take(source->runtime_fd, REMAINS_SIDECAR, owner, sizeof(owner));
     if (source->lock_fd >= 0)
         return 0;
     if (errno == EAGAIN)

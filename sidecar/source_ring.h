@@ -17,7 +17,6 @@
 #include "spool_reader.h"
 
 #define SOURCE_RING_LOOK_MS     1000
-#define SOURCE_RING_NEW_MS      10000  /* a half-made folder is left alone for so long */
 #define SOURCE_RING_FORGET_MS   600000 /* a producer must have been gone for so long */
 #define SOURCE_RING_FOLDERS_MAX 4096u  /* folders remembered between looks */
 

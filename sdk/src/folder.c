@@ -1,9 +1,8 @@
 /* folder.c - making, locking and removing a producer's folder; see folder.h.
  *
  * Place on the route: before the first record and after the last. Owns the mappings of names, clock and lock.
- * Runs in the thread that opens
- * or closes. Never looks at other producers' folders: those whose owner died while no sidecar runs are taken
- * in by the next sidecar. */
+ * Runs in the thread that opens or closes. Never looks at other producers' folders: what dead ones left is
+ * the sidecar's salvage, or rescue. */
 #include "folder.h"
 
 #include <assert.h>
@@ -45,17 +44,6 @@ static int folder_create(struct folder *folder, const char *name)
     return fd;
 }
 
-/* Maps the lock file, so that its open file description outlives the descriptor. */
-static int folder_hold(struct folder *folder, int fd)
-{
-    void *page = mmap(NULL, 1, PROT_NONE, MAP_SHARED, fd, 0);
-
-    if (page == MAP_FAILED)
-        return errno;
-    folder->lock_page = page;
-    return madvise(page, 1, MADV_DONTFORK) == 0 ? 0 : errno;
-}
-
 static int folder_lock(struct folder *folder, const char *lock_text, struct process_fd *lock)
 {
     /* An open file description's lock, not the process's: that one would be lost when any other descriptor
@@ -69,7 +57,7 @@ static int folder_lock(struct folder *folder, const char *lock_text, struct proc
         return errno;
     process_fd_set(lock, fd);
     folder->failed = "mapping the lock file";
-    error = folder_hold(folder, fd);
+    error = process_hold(fd, &folder->lock_page);
     if (error != 0)
         return error;
     folder->failed = "locking";
@@ -107,8 +95,7 @@ static void folder_unmap(struct folder *folder)
         munmap(folder->names, sizeof(*folder->names));
     if (folder->clock)
         munmap(folder->clock, sizeof(*folder->clock));
-    if (folder->lock_page)
-        munmap(folder->lock_page, 1); /* last: this gives the lock back */
+    process_release(folder->lock_page); /* last: this gives the lock back */
     folder->names = NULL;
     folder->clock = NULL;
     folder->lock_page = NULL;

@@ -59,6 +59,8 @@ static void fds_abandon_all(void)
         process_fd_close(&fds->lock);
         process_fd_close(&fds->socket);
         process_fd_close(&fds->spool);
+        for (unsigned i = 0; i < PROCESS_RESCUE_FDS; i++)
+            process_fd_close(&fds->rescue[i]);
     }
 }
 
@@ -161,6 +163,8 @@ void process_wait_empty(int slot)
 void process_fds_add(struct process_fds *fds)
 {
     fds->lock.fd = fds->socket.fd = fds->spool.fd = -1;
+    for (unsigned i = 0; i < PROCESS_RESCUE_FDS; i++)
+        fds->rescue[i].fd = -1;
     fds->next = all_fds;
     /* Pairs with the load in a forked child: the list is whole at any instruction. */
     __atomic_store_n(&all_fds, fds, __ATOMIC_RELEASE);
@@ -191,6 +195,28 @@ void process_fd_close(struct process_fd *note)
     if (process_fd_ours(note))
         close(note->fd);
     note->fd = -1;
+}
+
+int process_hold(int fd, void **out)
+{
+    void *held = mmap(NULL, 1, PROT_NONE, MAP_SHARED, fd, 0);
+    int error;
+
+    if (held == MAP_FAILED)
+        return errno;
+    if (madvise(held, 1, MADV_DONTFORK) == 0) {
+        *out = held;
+        return 0;
+    }
+    error = errno;
+    munmap(held, 1);
+    return error;
+}
+
+void process_release(void *held)
+{
+    if (held)
+        munmap(held, 1);
 }
 
 int process_allocate(int fd, size_t len_bytes)

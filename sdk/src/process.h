@@ -24,10 +24,20 @@ struct process_fd {
     uint64_t inode;
 };
 
+/* What the shipper has open while it empties a dead producer's folder. */
+enum process_rescue {
+    PROCESS_RESCUE_RUNTIME,
+    PROCESS_RESCUE_FOLDER,
+    PROCESS_RESCUE_FILE, /* the lock while it is taken, then one ring after the other */
+    PROCESS_RESCUE_SPOOL,
+    PROCESS_RESCUE_FDS
+};
+
 /* The descriptors of one instance. Lies in the handle, which is never freed. */
 struct process_fds {
     struct process_fds *next;
     struct process_fd lock, socket, spool;
+    struct process_fd rescue[PROCESS_RESCUE_FDS]; /* enum process_rescue, for the length of a pass */
 };
 
 /* Makes what the process needs once. 0 or errno. Any thread, any number of times. */
@@ -67,6 +77,11 @@ void process_fd_close(struct process_fd *note);
 /* Whether the number still stands for what was opened. Ask right before each use: what the host does between
  * the answer and the use cannot be known. false: there is none, or the host took it; forget it. */
 bool process_fd_ours(const struct process_fd *note);
+
+/* Maps a file, so that its open file description, and a lock that belongs to it, outlive the descriptor: in
+ * this process alone, no child inherits it. 0 or errno. process_release(NULL) is harmless. */
+int process_hold(int fd, void **out);
+void process_release(void *held);
 
 /* posix_fallocate() of a whole new file, with the calling thread's signals held back meanwhile: a host's
  * profiling timer would interrupt it each time. 0 or errno. */

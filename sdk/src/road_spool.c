@@ -32,7 +32,7 @@ static void spool_count(struct road_spool *road)
     char path[PATHS_MAX_BYTES + SPOOL_NAME_BYTES];
     struct stat st;
 
-    road->total = 0;
+    road->total = road->others;
     for (uint64_t number = road->oldest; number <= road->number; number++) {
         spool_path(road, number, path);
         if (stat(path, &st) == 0)

@@ -22,7 +22,8 @@ struct road_spool {
     uint64_t number;       /* of the file in use, or the last one; 0: none yet */
     uint64_t oldest;       /* the oldest number that may still exist */
     uint64_t size;         /* of the file in use */
-    uint64_t total;        /* of all files, as far as we know */
+    uint64_t total;        /* of all files, as far as we know, and of others */
+    uint64_t others;       /* bytes of files that are not ours but under the same limit */
     int64_t counted_at_ns; /* when total was last checked against the files */
     const char *failed;    /* constant text: what failed last */
     size_t buffered;

@@ -169,8 +169,10 @@ static bool shipper_round(struct ailive *instance)
     exchange_tend(instance);
     moved = exchange_ship(instance);
     shipper_judge(instance);
-    if (shipper->spooling && !shipper_stopping(shipper))
+    if (shipper->spooling && !shipper_stopping(shipper)) {
         moved |= spooling_round(instance);
+        moved |= rescue_round(instance); /* after our own, and a bounded part at a time */
+    }
     shipper_tell(shipper);
     return moved;
 }
@@ -179,9 +181,13 @@ static bool shipper_round(struct ailive *instance)
  * neither stays in the folder, for the sidecar to salvage. */
 static void shipper_last(struct ailive *instance)
 {
+    bool connected = instance->live->shipper.connected;
+
     exchange_end(instance);
     instance->live->shipper.now_ns = clock_monotonic_ns();
     spooling_last(instance);
+    if (!connected)
+        (void)rescue_round(instance);
 }
 
 static void *shipper_main(void *context)

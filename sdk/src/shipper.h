@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "names.h"
+#include "rescue.h"
 #include "ring.h"
 #include "road_ipc.h"
 #include "road_spool.h"
@@ -73,6 +74,7 @@ struct shipper {
     struct clock_track clock;
     struct road_ipc ipc;
     struct road_spool spool;
+    struct rescue rescue;
     uint32_t name_count;
     size_t name_bytes;
     uint32_t name_stamp; /* batches packed: a name is in the list when its mark says so */

@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define WAIT_MS 20000
@@ -917,6 +918,34 @@ static void close_spools_what_the_deadline_left(void **state)
     assert_int_equal(expect_decisions_in_order(&producer, NULL), 4096);
 }
 
+/* A lock that a child inherits would keep a dead producer alive for as long as the child lives. */
+static void a_forked_child_keeps_no_lock_of_a_dead_producer(void **state)
+{
+    struct ailive *instance = open_here(60000);
+    char path[160];
+    int fds[PROCESS_RESCUE_FDS], status;
+    pid_t child;
+
+    (void)state;
+    for (int i = 0; i < PROCESS_RESCUE_FDS; i++) { /* as while a folder is emptied */
+        snprintf(path, sizeof(path), "%s/held-%d", base, i);
+        fds[i] = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        process_fd_set(&instance->fds.rescue[i], fds[i]);
+    }
+    child = fork();
+    if (child == 0) {
+        for (int i = 0; i < PROCESS_RESCUE_FDS; i++)
+            if (fcntl(fds[i], F_GETFD) != -1)
+                _exit(1);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    for (int i = 0; i < PROCESS_RESCUE_FDS; i++)
+        process_fd_close(&instance->fds.rescue[i]);
+    assert_int_equal(ailive_close(instance, 0), AILIVE_OK);
+}
+
 #define TEST(claim) cmocka_unit_test_setup_teardown(claim, setup, teardown)
 
 int main(void)
@@ -948,6 +977,7 @@ int main(void)
         TEST(a_version_the_sidecar_does_not_speak_goes_to_the_spool),
         TEST(without_a_spool_folder_an_instance_opens_all_the_same),
         TEST(close_spools_what_the_deadline_left),
+        TEST(a_forked_child_keeps_no_lock_of_a_dead_producer),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
