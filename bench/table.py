@@ -27,14 +27,14 @@ def cells(row, peers):
     beside = [f"{peer['peer']} {number(peer['median'])}" for peer in peers if peer["question"] == row["question"]]
     met = {True: "met", False: "**not met**", None: ""}[row["met"]]
     ours = spread(row["median"], row["low"], row["high"])
-    ratio = spread(row["ratio"], row["ratio_low"], row["ratio_high"]) if row["ratio"] is not None else ""
+    ratio = spread(row["ratio"], row["ratio_low"], row["ratio_high"]) if row["ratio"] is not None else row["reference"] or ""
     return [row["question"], row["goal"] or "", f"{ours} {row['unit']}", ratio, ", ".join(beside), met]
 
 
 def table(folder, names):
     results = {name: json.loads((folder / f"{name}.json").read_text()) for name in names}
     peers = results.pop("peers", {"rows": []})["rows"]
-    lines = ["| question | goal | ours: median [range] | ratio | peers, median | |", "|---|---|---|---|---|---|"]
+    lines = ["| question | goal | ours: median [range] | ratio to the reference | peers, median | |", "|---|---|---|---|---|---|"]
     for result in results.values():
         lines += ["| " + " | ".join(cells(row, peers)) + " |" for row in result["rows"]]
     return "\n".join(lines)
