@@ -10,6 +10,7 @@
 #include "http.h"
 
 #include "accept.h"
+#include "failure.h"
 #include "gzip.h"
 #include "log.h"
 #include "now.h"
@@ -66,17 +67,6 @@ struct http {
 
 /* ---- binding ---- */
 
-static int fail(char *error, size_t cap, const char *format, ...) __attribute__((format(printf, 3, 4)));
-static int fail(char *error, size_t cap, const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(error, cap, format, arguments);
-    va_end(arguments);
-    return -1;
-}
-
 static socklen_t address_make(const struct config_listen *listen, struct sockaddr_storage *out)
 {
     struct sockaddr_in *v4 = (struct sockaddr_in *)out;
@@ -101,12 +91,12 @@ static int bind_fail(const struct config_listen *listen, int cause, char *error,
     char holder[128];
 
     if (cause != EADDRINUSE)
-        return fail(error, cap, "cannot listen on %s port %u: %s", listen->address, listen->port,
-                    strerror(cause));
+        return failure_say(error, cap, "cannot listen on %s port %u: %s", listen->address, listen->port,
+                           strerror(cause));
     port_holder(listen->port, holder, sizeof(holder));
-    return fail(error, cap,
-                "port %u on %s is in use by %s; end it, or choose another port with --listen ADDR:PORT",
-                listen->port, listen->address, holder);
+    return failure_say(
+        error, cap, "port %u on %s is in use by %s; end it, or choose another port with --listen ADDR:PORT",
+        listen->port, listen->address, holder);
 }
 
 int http_address(int fd, struct config_listen *out)
@@ -140,10 +130,10 @@ int http_listen(const struct config_listen *where, int *fd, uint16_t *port, char
 
     *fd = -1;
     if (len == 0)
-        return fail(error, error_cap, "%s is no IP address", where->address);
+        return failure_say(error, error_cap, "%s is no IP address", where->address);
     *fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (*fd < 0)
-        return fail(error, error_cap, "cannot make a socket: %s", strerror(errno));
+        return failure_say(error, error_cap, "cannot make a socket: %s", strerror(errno));
     /* Only for addresses that old connections still hold: Linux does not let two listeners share a port. */
     setsockopt(*fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     if (bind(*fd, (const struct sockaddr *)&address, len) != 0 || listen(*fd, LISTEN_BACKLOG) != 0) {
@@ -539,7 +529,7 @@ int http_open(int fd, const struct http_contents *contents, struct http **out, c
     *out = NULL;
     if (http == NULL) {
         close(fd);
-        return fail(error, error_cap, "out of memory");
+        return failure_say(error, error_cap, "out of memory");
     }
     http->contents = *contents;
     pthread_mutex_init(&http->lock, NULL);
@@ -553,7 +543,7 @@ int http_open(int fd, const struct http_contents *contents, struct http **out, c
         pthread_mutex_destroy(&http->lock);
         free(http);
         close(fd);
-        return fail(error, error_cap, "cannot start the HTTP server: %s", strerror(errno));
+        return failure_say(error, error_cap, "cannot start the HTTP server: %s", strerror(errno));
     }
     *out = http;
     return 0;

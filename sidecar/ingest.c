@@ -47,6 +47,7 @@ struct ingest {
     struct ledger *ledger;
     struct position_list positions; /* as committed */
     bool committing;
+    uint64_t loads;
     bool damaged; /* the load under way met a pair it cannot read */
 
     /* Of the unit under way; kept for their memory. */
@@ -230,6 +231,7 @@ static int ingest_load(struct ingest *ingest, char *error, size_t error_cap)
     }
     position_list_fini(&ingest->positions);
     ingest->positions = load.positions;
+    ingest->loads++;
     return 0;
 fail:
     position_list_fini(&load.positions);
@@ -605,7 +607,8 @@ static bool gaps_below(struct ingest *ingest, const struct event_producer *produ
     bool fine;
 
     pthread_mutex_lock(&ingest->lock);
-    fine = ledger_gaps(ingest->ledger, producer, ring, seq, gaps) == LEDGER_OK;
+    /* After a failed commit the ledger holds what the state may not. */
+    fine = ingest->committing && ledger_gaps(ingest->ledger, producer, ring, seq, gaps) == LEDGER_OK;
     pthread_mutex_unlock(&ingest->lock);
     return fine;
 }
@@ -697,12 +700,29 @@ void ingest_health(struct ingest *ingest, struct ingest_health *out)
     pthread_mutex_unlock(&ingest->health_lock);
 }
 
-const unsigned char *ingest_epoch(const struct ingest *ingest)
+void ingest_epoch(struct ingest *ingest, unsigned char epoch[STATE_EPOCH_BYTES])
 {
-    return state_epoch(ingest->state);
+    pthread_mutex_lock(&ingest->lock); /* a state opened again may be another one */
+    memcpy(epoch, state_epoch(ingest->state), STATE_EPOCH_BYTES);
+    pthread_mutex_unlock(&ingest->lock);
 }
 
-int64_t ingest_since_ns(const struct ingest *ingest)
+int64_t ingest_since_ns(struct ingest *ingest)
 {
-    return state_since_ns(ingest->state);
+    int64_t since_ns;
+
+    pthread_mutex_lock(&ingest->lock);
+    since_ns = state_since_ns(ingest->state);
+    pthread_mutex_unlock(&ingest->lock);
+    return since_ns;
+}
+
+uint64_t ingest_loads(struct ingest *ingest)
+{
+    uint64_t loads;
+
+    pthread_mutex_lock(&ingest->lock);
+    loads = ingest->loads;
+    pthread_mutex_unlock(&ingest->lock);
+    return loads;
 }

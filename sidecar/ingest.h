@@ -91,7 +91,8 @@ size_t ingest_position(struct ingest *ingest, const void *key, size_t key_len, v
 /* Every 'f' pair. The callback must not call ingest. */
 void ingest_positions(struct ingest *ingest, state_each_fn each, void *context);
 
-/* Whether every sequence number below seq of a ring is accounted for (records or range drops). */
+/* Whether every sequence number below seq of a ring is accounted for (records or range drops). While commits
+ * fail nothing is. */
 bool ingest_accounted(struct ingest *ingest, const struct event_producer *producer, uint32_t ring,
                       uint64_t seq);
 
@@ -123,7 +124,11 @@ struct ingest_health {
     char error[256];
 };
 void ingest_health(struct ingest *ingest, struct ingest_health *out);
-const unsigned char *ingest_epoch(const struct ingest *ingest);
-int64_t ingest_since_ns(const struct ingest *ingest); /* state_since_ns() */
+void ingest_epoch(struct ingest *ingest, unsigned char epoch[STATE_EPOCH_BYTES]); /* state_epoch() */
+int64_t ingest_since_ns(struct ingest *ingest);                                   /* state_since_ns() */
+
+/* How often the state was read back, 1 after the opening. Another number: it may be older than what was
+ * acknowledged before. */
+uint64_t ingest_loads(struct ingest *ingest);
 
 #endif

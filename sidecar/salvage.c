@@ -178,6 +178,25 @@ enum salvage_status salvage_give_up(struct salvage *salvage, int folder_fd,
     return status;
 }
 
+uint64_t salvage_pending(struct salvage *salvage, int folder_fd)
+{
+    struct layout_ring ring;
+    char why[128];
+    uint64_t pending = 0;
+
+    if (remains_read_rings(&salvage->remains, folder_fd) != 0)
+        return 0;
+    for (size_t i = 0; i < salvage->remains.ring_count; i++) {
+        int fd = remains_ring_open(folder_fd, salvage->remains.rings[i], O_RDONLY, &ring, why, sizeof(why));
+
+        if (fd < 0)
+            continue; /* changing under us: the next look sees it */
+        pending += ring.head - ring.tail;
+        close(fd);
+    }
+    return pending;
+}
+
 void salvage_tails(struct salvage *salvage, int folder_fd, uint64_t *tails)
 {
     struct layout_ring ring;

@@ -30,7 +30,10 @@ enum salvage_status salvage_take(struct salvage *salvage, int folder_fd,
 enum salvage_status salvage_give_up(struct salvage *salvage, int folder_fd,
                                     const struct event_producer *producer);
 
-/* Of a living producer that is older than the state: what was acknowledged before may be missing now.
+/* Of a living producer: how many records of its rings are neither acknowledged nor spooled nor dropped. */
+uint64_t salvage_pending(struct salvage *salvage, int folder_fd);
+
+/* Of a living producer, after the state was read back: what was acknowledged before may be missing now.
  * salvage_tails() notes the tails of its rings (LAYOUT_RINGS_MAX, 0 where there is none); when its spool has
  * been read to the end since, salvage_reconcile() takes in its range drops and counts what is still missing
  * below those tails as lost. */

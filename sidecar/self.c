@@ -55,6 +55,9 @@ static bool expose_nng(struct source_nng *nng, struct expose *out)
     source_nng_counters(nng, &counters);
     if (!single(out, "ailive_producers_connected", FAMILY_GAUGE,
                 "Connected producers that have sent a batch.", counters.producers) ||
+        !single(out, "ailive_producers_recorded", FAMILY_GAUGE,
+                "Records that the connected producers say they have made, as of their last batches.",
+                (double)counters.recorded) ||
         !expose_head(out, name, FAMILY_COUNTER,
                      "Input on the IPC socket that was not taken, since the sidecar started."))
         return false;
@@ -92,6 +95,16 @@ static bool expose_files(struct source_file *files, struct expose *out)
     return lag.fine;
 }
 
+static bool expose_rings(struct source_ring *rings, struct expose *out)
+{
+    return single(out, "ailive_salvaged_folders_total", FAMILY_COUNTER,
+                  "Dead producers' folders taken in and removed since the sidecar started.",
+                  (double)source_ring_salvaged_total(rings)) &&
+           single(out, "ailive_unacknowledged_records", FAMILY_GAUGE,
+                  "Records in living producers' rings that are neither acknowledged nor spooled.",
+                  (double)source_ring_pending(rings));
+}
+
 bool self_expose(const struct self *self, struct expose *out)
 {
     struct ingest_health health;
@@ -101,9 +114,5 @@ bool self_expose(const struct self *self, struct expose *out)
            labelled(out, "ailive_build_info", "version", AILIVE_VERSION_STRING, 1) &&
            expose_state(&health, out) && (self->nng == NULL || expose_nng(self->nng, out)) &&
            (self->files == NULL || expose_files(self->files, out)) &&
-           (self->rings == NULL ||
-            single(out, "ailive_salvaged_folders_total", FAMILY_COUNTER,
-                   "Dead producers' folders taken in and removed since the sidecar started.",
-                   (double)source_ring_salvaged_total(self->rings))) &&
-           proc_expose(out);
+           (self->rings == NULL || expose_rings(self->rings, out)) && proc_expose(out);
 }

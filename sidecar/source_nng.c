@@ -13,6 +13,7 @@
  */
 #include "source_nng.h"
 
+#include "failure.h"
 #include "folder_lock.h"
 #include "log.h"
 #include "rows.h"
@@ -27,7 +28,6 @@
 #include <nng/nng.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,6 +67,7 @@ struct connection {
     unsigned char reply[REPLY_MAX_BYTES];
     bool known; /* has sent a batch; under the source's lock */
     struct event_producer producer;
+    struct batch_totals totals; /* as of its last batch; under the source's lock */
 };
 
 struct source_nng {
@@ -367,7 +368,7 @@ static void connection_reply(struct connection *connection, size_t backtrace_byt
                                 .bad = (uint32_t)bad};
     size_t body_bytes;
 
-    memcpy(reply.epoch, ingest_epoch(connection->source->ingest), BATCH_EPOCH_BYTES);
+    ingest_epoch(connection->source->ingest, reply.epoch);
     body_bytes = batch_reply_encode(&reply, body, BATCH_REPLY_MAX_BYTES);
     assert(body_bytes > 0);
     memcpy(connection->reply + SP_FRAME_BYTES, connection->payload, backtrace_bytes);
@@ -377,11 +378,12 @@ static void connection_reply(struct connection *connection, size_t backtrace_byt
                      SP_FRAME_BYTES + backtrace_bytes + body_bytes);
 }
 
-static void connection_name(struct connection *connection, const struct event_producer *producer)
+static void connection_name(struct connection *connection, const struct batch *batch)
 {
     pthread_mutex_lock(&connection->source->lock);
     connection->known = true;
-    connection->producer = *producer;
+    connection->producer = batch->producer;
+    connection->totals = batch->totals;
     pthread_mutex_unlock(&connection->source->lock);
 }
 
@@ -417,7 +419,7 @@ static void message_count(struct connection *connection, size_t backtrace_bytes,
     enum ingest_status status;
     uint32_t bad;
 
-    connection_name(connection, &batch->producer);
+    connection_name(connection, batch);
     status = batch_take(source, batch);
     switch (status) {
     case INGEST_COMMITTED:
@@ -595,17 +597,6 @@ static void *source_run(void *argument)
 
 /* ---- opening and closing ---- */
 
-static int open_fail(char *error, size_t cap, const char *format, ...) __attribute__((format(printf, 3, 4)));
-static int open_fail(char *error, size_t cap, const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(error, cap, format, arguments);
-    va_end(arguments);
-    return -1;
-}
-
 static bool socket_answers(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -626,16 +617,16 @@ static int socket_clear(const char *path, char *error, size_t cap)
     struct stat status;
 
     if (lstat(path, &status) != 0)
-        return errno == ENOENT ? 0 : open_fail(error, cap, "socket %s: %s", path, strerror(errno));
+        return errno == ENOENT ? 0 : failure_say(error, cap, "socket %s: %s", path, strerror(errno));
     if (!S_ISSOCK(status.st_mode))
-        return open_fail(
+        return failure_say(
             error, cap,
             "%s is there and is no socket; it is left alone: remove it or name another with --ipc", path);
     if (socket_answers(path))
-        return open_fail(error, cap, "another program listens on %s; end it, or name another with --ipc",
-                         path);
+        return failure_say(error, cap, "another program listens on %s; end it, or name another with --ipc",
+                           path);
     if (unlink(path) != 0)
-        return open_fail(error, cap, "cannot replace the stale socket %s: %s", path, strerror(errno));
+        return failure_say(error, cap, "cannot replace the stale socket %s: %s", path, strerror(errno));
     return 0;
 }
 
@@ -650,7 +641,7 @@ static int socket_folder(const char *path, char *error, size_t cap)
         return 0;
     *slash = '\0';
     made = paths_make(folder);
-    return made == 0 ? 0 : open_fail(error, cap, "folder %s of the socket: %s", folder, strerror(made));
+    return made == 0 ? 0 : failure_say(error, cap, "folder %s of the socket: %s", folder, strerror(made));
 }
 
 /* The lock comes before everything: an old listener that closes removes its successor's socket. */
@@ -663,27 +654,41 @@ static int socket_claim(struct source_nng *source, const char *path, char *error
     snprintf(lock_path, sizeof(lock_path), "%s.lock", path);
     source->lock_fd = folder_lock_take(AT_FDCWD, lock_path, owner, sizeof(owner));
     if (source->lock_fd < 0 && errno == EAGAIN)
-        return open_fail(error, cap,
-                         "another sidecar (pid %s) listens on %s; end it, or name another socket with --ipc",
-                         owner, path);
+        return failure_say(
+            error, cap, "another sidecar (pid %s) listens on %s; end it, or name another socket with --ipc",
+            owner, path);
     if (source->lock_fd < 0)
-        return open_fail(error, cap, "socket %s: cannot make its lock file: %s", path, strerror(errno));
+        return failure_say(error, cap, "socket %s: cannot make its lock file: %s", path, strerror(errno));
     return socket_clear(path, error, cap);
 }
 
-static int source_listen(struct source_nng *source, const struct source_nng_options *options, char *error,
+/* A folder that its group shares (setgid, group may write: /run/ailive as the package makes it) is one trust
+ * domain, and hosts of the group connect; anywhere else only our own user does. */
+static int socket_mode(const char *path)
+{
+    char folder[PATHS_SOCKET_BYTES];
+    const char *slash = strrchr(path, '/');
+    struct stat status;
+
+    snprintf(folder, sizeof(folder), "%.*s", slash != NULL ? (int)(slash - path) + 1 : 1,
+             slash != NULL ? path : ".");
+    return stat(folder, &status) == 0 && (status.st_mode & S_ISGID) != 0 && (status.st_mode & S_IWGRP) != 0
+               ? 0660
+               : 0600;
+}
+
+static int source_listen(struct source_nng *source, const char *url, const char *path, char *error,
                          size_t cap)
 {
-    int mode = options->socket_mode != 0 ? (int)options->socket_mode : 0600;
-    int rc = nng_stream_listener_alloc(&source->listener, options->url);
+    int rc = nng_stream_listener_alloc(&source->listener, url);
 
     if (rc == 0)
-        rc = nng_stream_listener_set_int(source->listener, NNG_OPT_IPC_PERMISSIONS, mode);
+        rc = nng_stream_listener_set_int(source->listener, NNG_OPT_IPC_PERMISSIONS, socket_mode(path));
     if (rc == 0)
         rc = nng_stream_listener_listen(source->listener);
     if (rc == 0)
         rc = nng_aio_alloc(&source->accepting, accepted, source);
-    return rc == 0 ? 0 : open_fail(error, cap, "cannot listen on %s: %s", options->url, nng_strerror(rc));
+    return rc == 0 ? 0 : failure_say(error, cap, "cannot listen on %s: %s", url, nng_strerror(rc));
 }
 
 static void source_free(struct source_nng *source)
@@ -724,16 +729,15 @@ static struct source_nng *source_new(const struct source_nng_options *options, s
     return source;
 }
 
-static int source_start(struct source_nng *source, const struct source_nng_options *options, char *error,
-                        size_t cap)
+static int source_start(struct source_nng *source, const char *url, const char *path, char *error, size_t cap)
 {
     int rc;
 
-    if (source_listen(source, options, error, cap) != 0)
+    if (source_listen(source, url, path, error, cap) != 0)
         return -1;
     rc = pthread_create(&source->thread, NULL, source_run, source);
     if (rc != 0)
-        return open_fail(error, cap, "cannot start the ingest thread: %s", strerror(rc));
+        return failure_say(error, cap, "cannot start the ingest thread: %s", strerror(rc));
     nng_stream_listener_accept(source->listener, source->accepting);
     return 0;
 }
@@ -749,16 +753,16 @@ int source_nng_open(const struct source_nng_options *options, struct ingest *ing
 
     *out = NULL;
     if (wrong != NULL)
-        return open_fail(error, error_cap, "%s: %s", options->url, wrong);
+        return failure_say(error, error_cap, "%s: %s", options->url, wrong);
     source = source_new(options, ingest);
     if (source == NULL)
-        return open_fail(error, error_cap, "out of memory");
+        return failure_say(error, error_cap, "out of memory");
     status = socket_claim(source, path, error, error_cap);
     if (status == 0) {
         /* nng's first call starts its threads, and they block only SIGPIPE by themselves. */
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &before);
-        status = source_start(source, options, error, error_cap);
+        status = source_start(source, options->url, path, error, error_cap);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
     }
     if (status != 0) {
@@ -791,8 +795,11 @@ void source_nng_counters(struct source_nng *source, struct source_nng_counters *
     memcpy(out->errors, source->errors, sizeof(out->errors));
     out->connections = source->connection_count;
     out->producers = 0;
-    for (const struct connection *c = source->connections; c != NULL; c = c->next)
+    out->recorded = 0;
+    for (const struct connection *c = source->connections; c != NULL; c = c->next) {
         out->producers += c->known;
+        out->recorded += c->totals.recorded;
+    }
     pthread_mutex_unlock(&source->lock);
 }
 

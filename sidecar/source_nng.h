@@ -21,12 +21,12 @@ struct source_nng;
 struct source_nng_options {
     const char *url;          /* "ipc:///path" */
     unsigned connections_max; /* 0: the default */
-    unsigned socket_mode;     /* 0: 0600 */
 };
 
-/* Listens. Takes `<path>.lock` first: a second sidecar on one socket is refused with its pid; a stale socket
- * is replaced; anything else at the path is refused and left alone. -1: error holds one line. Blocks all
- * signals in every thread it makes. */
+/* Listens; the socket is 0600, in a folder that its group shares (setgid, group may write) 0660. Takes
+ * `<path>.lock` first: a second sidecar on one socket is refused with its pid; a stale socket is replaced;
+ * anything else at the path is refused and left alone. -1: error holds one line. Blocks all signals in every
+ * thread it makes. */
 int source_nng_open(const struct source_nng_options *options, struct ingest *ingest, struct source_nng **out,
                     char *error, size_t error_cap);
 
@@ -53,6 +53,7 @@ struct source_nng_counters {
     uint64_t errors[IPC_ERRORS];
     unsigned connections; /* open now */
     unsigned producers;   /* of them, those that have sent a batch */
+    uint64_t recorded;    /* what those say they have recorded; for display only */
 };
 void source_nng_counters(struct source_nng *source, struct source_nng_counters *out);
 

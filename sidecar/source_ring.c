@@ -9,6 +9,7 @@
  */
 #include "source_ring.h"
 
+#include "failure.h"
 #include "folder_lock.h"
 #include "log.h"
 #include "now.h"
@@ -24,7 +25,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,8 +48,9 @@ struct known_producer {
     bool spool_told;
     int folder_fd, lock_fd; /* PRODUCER_WAITING */
     uint64_t since;         /* spool reader's number when it began to wait */
-    bool reconciled;        /* alive, and nothing of an earlier state is missing */
-    uint64_t *tails;        /* alive, older than the state: as they were at `since` */
+    uint64_t reconciled; /* alive: the load of the state since which nothing of an earlier one is missing */
+    uint64_t *tails;     /* alive, not reconciled: as they were at `since`, */
+    uint64_t noted;      /* under this load of the state */
     int64_t gone_ms;
 };
 
@@ -66,7 +67,9 @@ struct source_ring {
     struct known_producer *known;
     size_t known_count;
     struct log_condition crowded, unreadable;
-    _Atomic uint64_t salvaged_total; /* for the scrape; a count alone, so relaxed order suffices */
+    /* For the scrape; numbers alone, so relaxed order suffices. */
+    _Atomic uint64_t salvaged_total, pending;
+    uint64_t pending_seen; /* by the look under way */
 };
 
 /* ---- what is known of producers ---- */
@@ -180,34 +183,25 @@ static void folder_wait(struct source_ring *source, struct known_producer *known
         folder_finish(source, known, name);
 }
 
-static bool older_than_state(const struct source_ring *source, const struct event_producer *producer)
-{
-    uint64_t made_ns = 0;
-
-    for (unsigned i = 0; i < 8; i++)
-        made_ns = made_ns << 8 | producer->bytes[i];
-    return made_ns < (uint64_t)ingest_since_ns(source->ingest);
-}
-
+/* A state that was read back may be older than what it acknowledged before, and nobody can tell: so each
+ * living producer is looked at after each load. */
 static void folder_reconcile(struct source_ring *source, struct known_producer *known, int folder_fd)
 {
-    if (known->reconciled)
+    uint64_t loads = ingest_loads(source->ingest);
+
+    if (known->reconciled == loads)
         return;
-    if (!older_than_state(source, &known->producer)) {
-        known->reconciled = true;
+    if (known->tails == NULL && (known->tails = calloc(LAYOUT_RINGS_MAX, sizeof(*known->tails))) == NULL)
         return;
-    }
-    if (known->tails == NULL) {
-        known->tails = calloc(LAYOUT_RINGS_MAX, sizeof(*known->tails));
-        if (known->tails == NULL)
-            return;
+    if (known->noted != loads) {
         salvage_tails(source->salvage, folder_fd, known->tails);
         known->since = source->spools != NULL ? spool_reader_now(source->spools) : 0;
+        known->noted = loads;
         return; /* the next look, at the earliest, finds the spool read */
     }
     if (spool_settled(source, known) &&
         salvage_reconcile(source->salvage, folder_fd, &known->producer, known->tails) == SALVAGE_DONE) {
-        known->reconciled = true;
+        known->reconciled = loads;
         free(known->tails);
         known->tails = NULL;
     }
@@ -240,6 +234,7 @@ static void folder_look(struct source_ring *source, const char *name, const stru
     else if (errno == ENOENT)
         (void)unlinkat(source->runtime_fd, name,
                        AT_REMOVEDIR); /* its remover was killed before the last step */
+    source->pending_seen += salvage_pending(source->salvage, folder_fd);
     folder_reconcile(source, known, folder_fd);
     close(folder_fd);
 }
@@ -294,6 +289,7 @@ static void source_look(struct source_ring *source)
     }
     for (size_t i = 0; i < source->known_count; i++)
         source->known[i].present = false;
+    source->pending_seen = 0;
     while ((entry = readdir(listing)) != NULL) {
         if (event_producer_parse(entry->d_name, strlen(entry->d_name), &producer))
             folder_look(source, entry->d_name, &producer);
@@ -301,6 +297,7 @@ static void source_look(struct source_ring *source)
             remains_half_made_remove(source->runtime_fd, entry->d_name, now_utc_ns());
     }
     closedir(listing);
+    atomic_store_explicit(&source->pending, source->pending_seen, memory_order_relaxed);
     known_review(source);
 }
 
@@ -318,39 +315,28 @@ static void *source_run(void *argument)
 
 /* ---- opening and closing ---- */
 
-static int open_fail(char *error, size_t cap, const char *format, ...) __attribute__((format(printf, 3, 4)));
-static int open_fail(char *error, size_t cap, const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(error, cap, format, arguments);
-    va_end(arguments);
-    return -1;
-}
-
 static int source_claim(struct source_ring *source, char *error, size_t cap)
 {
     char owner[32];
     int made = paths_make(source->runtime);
 
     if (made != 0)
-        return open_fail(error, cap, "runtime folder %s: %s; name another with --runtime", source->runtime,
-                         strerror(made));
+        return failure_say(error, cap, "runtime folder %s: %s; name another with --runtime", source->runtime,
+                           strerror(made));
     source->runtime_fd = open(source->runtime, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (source->runtime_fd < 0)
-        return open_fail(error, cap, "runtime folder %s: %s; name another with --runtime", source->runtime,
-                         strerror(errno));
+        return failure_say(error, cap, "runtime folder %s: %s; name another with --runtime", source->runtime,
+                           strerror(errno));
     source->lock_fd = folder_lock_take(source->runtime_fd, REMAINS_SIDECAR, owner, sizeof(owner));
     if (source->lock_fd >= 0)
         return 0;
     if (errno == EAGAIN)
-        return open_fail(error, cap,
-                         "runtime folder %s is in use by another sidecar (pid %s); end it, or name another "
-                         "folder with --runtime",
-                         source->runtime, owner);
-    return open_fail(error, cap, "runtime folder %s: cannot write in it: %s; name another with --runtime",
-                     source->runtime, strerror(errno));
+        return failure_say(error, cap,
+                           "runtime folder %s is in use by another sidecar (pid %s); end it, or name another "
+                           "folder with --runtime",
+                           source->runtime, owner);
+    return failure_say(error, cap, "runtime folder %s: cannot write in it: %s; name another with --runtime",
+                       source->runtime, strerror(errno));
 }
 
 static int source_make(struct source_ring *source, const struct source_ring_options *options,
@@ -365,9 +351,9 @@ static int source_make(struct source_ring *source, const struct source_ring_opti
     source->salvage = salvage_new(ingest);
     source->stop_fd = eventfd(0, EFD_CLOEXEC);
     if (source->runtime == NULL || source->known == NULL || source->salvage == NULL)
-        return open_fail(error, cap, "out of memory");
+        return failure_say(error, cap, "out of memory");
     if (source->stop_fd < 0)
-        return open_fail(error, cap, "%s", strerror(errno));
+        return failure_say(error, cap, "%s", strerror(errno));
     return source_claim(source, error, cap);
 }
 
@@ -381,7 +367,7 @@ static int source_start(struct source_ring *source, char *error, size_t cap)
     rc = pthread_create(&source->thread, NULL, source_run, source);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     source->running = rc == 0;
-    return rc == 0 ? 0 : open_fail(error, cap, "cannot start the salvage thread: %s", strerror(rc));
+    return rc == 0 ? 0 : failure_say(error, cap, "cannot start the salvage thread: %s", strerror(rc));
 }
 
 int source_ring_open(const struct source_ring_options *options, struct ingest *ingest,
@@ -391,7 +377,7 @@ int source_ring_open(const struct source_ring_options *options, struct ingest *i
 
     *out = NULL;
     if (source == NULL)
-        return open_fail(error, error_cap, "out of memory");
+        return failure_say(error, error_cap, "out of memory");
     source->runtime_fd = source->lock_fd = source->stop_fd = -1;
     if (source_make(source, options, ingest, error, error_cap) != 0 ||
         source_start(source, error, error_cap) != 0) {
@@ -427,4 +413,9 @@ void source_ring_close(struct source_ring *source)
 uint64_t source_ring_salvaged_total(struct source_ring *source)
 {
     return atomic_load_explicit(&source->salvaged_total, memory_order_relaxed);
+}
+
+uint64_t source_ring_pending(struct source_ring *source)
+{
+    return atomic_load_explicit(&source->pending, memory_order_relaxed);
 }

@@ -4,8 +4,8 @@
  * folder every SOURCE_RING_LOOK_MS. A producer is dead when the lock of its folder can be taken, and only
  * then.
  *
- * A living producer that is older than the state (the state was lost, or is an old copy) is looked at once:
- * what was acknowledged to an earlier state and can come from nowhere any more is counted as lost.
+ * A living producer is looked at once each time the state was read back (it may have been lost, or be an
+ * older copy): what was acknowledged by a later state and can come from nowhere any more is counted as lost.
  *
  * Also: tells the spool reader where producers spool, removes half-made folders, and lets ingest forget
  * producers that are gone for good.
@@ -39,5 +39,9 @@ int source_ring_open(const struct source_ring_options *options, struct ingest *i
 void source_ring_close(struct source_ring *source);
 
 uint64_t source_ring_salvaged_total(struct source_ring *source);
+
+/* Records that lie in the rings of living producers, neither acknowledged nor spooled, as of the last look.
+ */
+uint64_t source_ring_pending(struct source_ring *source);
 
 #endif

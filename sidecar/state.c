@@ -52,6 +52,8 @@ struct state {
     char path[PATHS_MAX_BYTES];
     MDB_env *env; /* NULL after a failed reopen */
     MDB_dbi dbi;
+    dev_t data_dev; /* which data file is open */
+    ino_t data_ino;
     bool renewed; /* data was lost or is older than it was: this run takes another epoch */
     unsigned char epoch[STATE_EPOCH_BYTES];
     int64_t since_ns;
@@ -360,6 +362,20 @@ static int state_begin(struct state *state)
     return 0;
 }
 
+/* Whatever else lies at these names: LMDB's own error would not say which one. */
+static int state_check_names(struct state *state)
+{
+    static const char *const names[] = {"data.mdb", "copy.mdb", "lock.mdb"};
+    struct stat status;
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (fstatat(state->folder_fd, names[i], &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+            !S_ISREG(status.st_mode))
+            return state_fail(state, "state folder %.100s: %s in it is no regular file; move it away",
+                              state->path, names[i]);
+    return 0;
+}
+
 static int state_choose_data(struct state *state)
 {
     if (!folder_has(state->folder_fd, "data.mdb", true))
@@ -373,19 +389,31 @@ static int state_choose_data(struct state *state)
 
 /* ---- the environment ---- */
 
-static void env_measure(struct state *state)
+/* The data file's size and which file it is. -1: there is none. */
+static int env_measure(struct state *state, struct stat *status)
+{
+    if (fstatat(state->folder_fd, "data.mdb", status, AT_SYMLINK_NOFOLLOW) != 0)
+        return -1;
+    atomic_store_explicit(&state->size_bytes, (uint64_t)status->st_size, memory_order_relaxed);
+    return 0;
+}
+
+/* Whether the file at the name is still the one that is open: LMDB would go on writing to one that was
+ * removed, or replaced by a copy from earlier, and a restart would find nothing of it. */
+static bool env_in_place(struct state *state)
 {
     struct stat status;
 
-    if (fstatat(state->folder_fd, "data.mdb", &status, 0) == 0)
-        atomic_store_explicit(&state->size_bytes, (uint64_t)status.st_size, memory_order_relaxed);
+    return env_measure(state, &status) == 0 && status.st_dev == state->data_dev &&
+           status.st_ino == state->data_ino;
 }
 
 static uint64_t env_map_bytes(struct state *state)
 {
     uint64_t map = MAP_START_BYTES;
+    struct stat status;
 
-    env_measure(state);
+    (void)env_measure(state, &status); /* none yet: 0 */
     while (map < MAP_MAX_BYTES && map / 2 < atomic_load_explicit(&state->size_bytes, memory_order_relaxed))
         map *= 2;
     return map;
@@ -462,6 +490,7 @@ static int env_prepare(struct state *state)
 /* MDB_NOTLS: the load may run on another thread than the commits. */
 static int env_open(struct state *state)
 {
+    struct stat status;
     int rc = mdb_env_create(&state->env);
 
     if (rc != 0)
@@ -471,8 +500,11 @@ static int env_open(struct state *state)
         rc = mdb_env_open(state->env, state->path, MDB_NOSYNC | MDB_NOTLS, 0600);
     if (rc == 0)
         rc = env_prepare(state);
+    if (rc == 0 && env_measure(state, &status) != 0)
+        rc = errno;
     if (rc == 0) {
-        env_measure(state);
+        state->data_dev = status.st_dev;
+        state->data_ino = status.st_ino;
         return 0;
     }
     mdb_env_close(state->env);
@@ -516,7 +548,8 @@ static int state_open_on_disk(struct state *state, const char *dir)
 {
     if (state_open_folder(state, dir) != 0 || state_lock(state) != 0)
         return -1;
-    if (state_choose_data(state) != 0 || state_mark_boot(state, "open") != 0 || env_open(state) != 0)
+    if (state_check_names(state) != 0 || state_choose_data(state) != 0 ||
+        state_mark_boot(state, "open") != 0 || env_open(state) != 0)
         return -1;
     state->renewed = false;
     if (mdb_env_sync(state->env, 1) != 0)
@@ -567,7 +600,12 @@ int state_reopen(struct state *state)
     if (state->env != NULL)
         mdb_env_close(state->env);
     state->env = NULL;
-    status = env_open(state);
+    /* Removed meanwhile: the copy is what there is, as at a start. */
+    status = folder_has(state->folder_fd, "data.mdb", true) ? 0 : state_begin(state);
+    if (status == 0)
+        status = env_open(state);
+    if (status == 0)
+        state->renewed = false;
     pthread_mutex_unlock(&state->busy);
     return status;
 }
@@ -665,8 +703,10 @@ int state_commit(struct state *state, const struct change_list *list)
     while (rc == MDB_MAP_FULL && env_grow(state));
     if (rc != 0)
         return state_fail(state, "state folder %.100s cannot be written: %s", state->path, mdb_strerror(rc));
+    if (!env_in_place(state))
+        return state_fail(state, "state folder %.100s: data.mdb was removed or replaced while in use",
+                          state->path);
     atomic_fetch_add_explicit(&state->unsynced, 1, memory_order_relaxed);
-    env_measure(state);
     return 0;
 }
 

@@ -35,14 +35,16 @@ typedef void (*state_each_fn)(void *context, const void *key, size_t key_len, co
 int state_load(struct state *state, state_each_fn each, void *context);
 
 /* Writes the list in one transaction. 0: durable against a kill of the process. -1: nothing of it is in the
- * state as far as known, state_error() says why; state_reopen() before the next attempt. */
+ * state as far as known, state_error() says why (the data file was removed or replaced under us, too);
+ * state_reopen() before the next attempt. */
 int state_commit(struct state *state, const struct change_list *list);
 
 /* Whether a transaction of some size can be written at all: after a failure, before work is taken on again.
  */
 int state_probe(struct state *state);
 
-/* Closes and opens the environment again after a failure (LMDB stays in panic after one EIO). 0 or -1. */
+/* Closes and opens the environment again after a failure (LMDB stays in panic after one EIO). What is in the
+ * folder then counts, the copy where the data file was removed. 0 or -1. */
 int state_reopen(struct state *state);
 
 /* fsync of the environment and, every few calls, the copy; nothing when nothing was committed since. 0 or -1
@@ -53,8 +55,7 @@ const char *state_sync_error(const struct state *state);
 /* 16 random bytes made when the state was made: another epoch means another count. */
 const unsigned char *state_epoch(const struct state *state);
 
-/* UTC when this epoch began: what an older producer had acknowledged before is not in this state. 0 in
- * memory. */
+/* UTC when this epoch began. 0 in memory. */
 int64_t state_since_ns(const struct state *state);
 
 const char *state_error(const struct state *state); /* text of the last failure, "" when none */

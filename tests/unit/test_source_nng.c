@@ -175,7 +175,8 @@ static size_t batch_make(uint64_t first, unsigned bad_rows, unsigned char out[40
                           .drop = -1,
                           .names = names,
                           .name_count = 2,
-                          .door = {2}};
+                          .door = {2},
+                          .totals = {.recorded = first + ROWS}};
     size_t len_bytes;
 
     for (unsigned i = 0; i < ROWS; i++) {
@@ -209,6 +210,7 @@ static void batch_sent(int fd, uint64_t first, unsigned bad_rows)
 
 static void a_batch_is_counted_and_the_reply_names_exactly_it(void **context)
 {
+    unsigned char epoch[STATE_EPOCH_BYTES];
     struct batch_reply reply;
     int fd = connected();
 
@@ -221,10 +223,35 @@ static void a_batch_is_counted_and_the_reply_names_exactly_it(void **context)
     assert_int_equal(reply.count, ROWS);
     assert_int_equal(reply.ring, 1);
     assert_memory_equal(&reply.producer, &producer, sizeof(producer));
-    assert_memory_equal(reply.epoch, ingest_epoch(ingest), BATCH_EPOCH_BYTES);
+    ingest_epoch(ingest, epoch);
+    assert_memory_equal(reply.epoch, epoch, BATCH_EPOCH_BYTES);
     assert_int_equal(series_total(aggregate, "ailive_events_dropped_total", "ring_full"), 2);
     assert_true(source_nng_connected(source, &producer));
     close(fd);
+}
+
+static void what_connected_producers_claim_is_summed_until_they_leave(void **context)
+{
+    struct source_nng_counters counters;
+    struct batch_reply reply;
+    int one = connected(), other = connected();
+
+    (void)context;
+    batch_sent(one, 0, 0);
+    assert_true(reply_received(one, &reply, WAIT_MS));
+    batch_sent(one, ROWS, 0);
+    assert_true(reply_received(one, &reply, WAIT_MS));
+    batch_sent(other, 100, 0);
+    assert_true(reply_received(other, &reply, WAIT_MS));
+    source_nng_counters(source, &counters);
+    assert_int_equal(counters.recorded, 2 * ROWS + 100 + ROWS);
+    close(other);
+    for (unsigned i = 0; i < WAIT_MS / 10 && counters.producers > 1; i++) {
+        usleep(10000);
+        source_nng_counters(source, &counters);
+    }
+    assert_int_equal(counters.recorded, 2 * ROWS);
+    close(one);
 }
 
 static void the_same_batch_again_is_acknowledged_and_not_counted(void **context)
@@ -582,6 +609,32 @@ static void a_stale_socket_is_replaced_and_a_living_one_of_another_program_is_no
     assert_non_null(strstr(error, "another program"));
 }
 
+static void socket_mode_is(const char *name, mode_t folder_mode, mode_t expected)
+{
+    char shared[128], path[64];
+    struct source_nng_options options = {.url = shared};
+    struct source_nng *second;
+    struct stat status;
+
+    snprintf(path, sizeof(path), "%s/s", name);
+    snprintf(shared, sizeof(shared), "ipc://%s", in_folder(path));
+    assert_int_equal(mkdir(in_folder(name), 0700), 0);
+    assert_int_equal(chmod(in_folder(name), folder_mode), 0);
+    assert_int_equal(source_nng_open(&options, ingest, &second, error, sizeof(error)), 0);
+    assert_int_equal(stat(in_folder(path), &status), 0);
+    assert_int_equal(status.st_mode & 0777, expected);
+    source_nng_close(second);
+}
+
+static void the_socket_is_the_groups_only_in_a_folder_that_the_group_shares(void **context)
+{
+    (void)context;
+    socket_mode_is("shared", 02770, 0660);
+    socket_mode_is("private", 0700, 0600);
+    socket_mode_is("readable", 02750, 0600);
+    socket_mode_is("plain", 0770, 0600);
+}
+
 static void what_has_arrived_whole_is_counted_at_the_close(void **context)
 {
     struct source_nng_options options = {.url = url};
@@ -604,6 +657,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_batch_is_counted_and_the_reply_names_exactly_it),
+        TEST(what_connected_producers_claim_is_summed_until_they_leave),
         TEST(the_same_batch_again_is_acknowledged_and_not_counted),
         TEST(bad_rows_are_counted_as_invalid_and_said),
         TEST(what_a_poison_batch_addresses_is_refused_for_good),
@@ -621,6 +675,7 @@ int main(void)
         TEST(a_second_sidecar_on_the_socket_is_refused_with_the_pid),
         TEST(a_regular_file_at_the_path_is_refused_and_left_alone),
         TEST(a_stale_socket_is_replaced_and_a_living_one_of_another_program_is_not),
+        TEST(the_socket_is_the_groups_only_in_a_folder_that_the_group_shares),
         TEST(what_has_arrived_whole_is_counted_at_the_close),
     };
 

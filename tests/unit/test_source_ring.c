@@ -137,10 +137,18 @@ static void what_a_living_producer_had_acknowledged_by_a_lost_state_counts_as_lo
     assert_true(file_there(path_of("ring-1")));
 }
 
+static void take_run(uint64_t first, uint64_t count, enum ingest_status expected)
+{
+    struct ingest_run run = {producer, 1, first, count, EVENT_DROP_REFUSED, 0};
+    struct ingest_unit unit = {.road = ROAD_NNG, .runs = &run, .run_count = 1};
+
+    assert_int_equal(ingest_take(ingest, &unit, NULL), expected);
+}
+
 static void a_living_producer_is_left_alone(void **context)
 {
     (void)context;
-    producer_is_young();
+    take_run(0, 30, INGEST_COMMITTED);
     folder_begin();
     names_put();
     ring_put(ring_make(30, 40));
@@ -148,8 +156,108 @@ static void a_living_producer_is_left_alone(void **context)
     source_ring_close(source); /* it has looked, and looked once more */
     source = NULL;
     assert_int_equal(counted(), 0);
-    assert_int_equal(dropped(""), 0);
+    assert_int_equal(dropped("lost"), 0);
     assert_true(file_there(path_of("ring-1")));
+}
+
+static bool ten_pending(void)
+{
+    return source_ring_pending(source) == 10;
+}
+
+static void what_a_living_producers_rings_hold_is_pending(void **context)
+{
+    (void)context;
+    folder_begin();
+    names_put();
+    ring_put(ring_make(30, 40));
+    ring_source_up(NULL);
+    assert_true(within(ten_pending));
+}
+
+/* ---- a state from earlier ---- */
+
+static void file_copy(const char *from, const char *to)
+{
+    static char bytes[1u << 20];
+    int fd = open(in_folder(from), O_RDONLY | O_CLOEXEC);
+    ssize_t n = read(fd, bytes, sizeof(bytes));
+
+    assert_true(n > 0 && n < (ssize_t)sizeof(bytes));
+    close(fd);
+    file_put(to, O_CREAT | O_TRUNC, bytes, (size_t)n);
+}
+
+static void counting_down(void)
+{
+    source_ring_close(source);
+    source = NULL;
+    ingest_close(ingest);
+    state_close(state);
+    aggregate_free(aggregate);
+}
+
+static void counting_up(void)
+{
+    aggregate = aggregate_new(NULL);
+    if (state_open(in_folder("state"), &state, error, sizeof(error)) != 0 ||
+        ingest_open(aggregate, state, &ingest, error, sizeof(error)) != 0)
+        fail_msg("%s", error);
+}
+
+static bool twenty_lost(void)
+{
+    return dropped("lost") == 20;
+}
+
+/* The copy is younger than the producer: by its age alone nothing would seem to be missing. */
+static void what_an_older_copy_of_the_state_does_not_know_counts_as_lost_once(void **context)
+{
+    (void)context;
+    producer_is_young();
+    folder_begin();
+    names_put();
+    take_run(0, 20, INGEST_COMMITTED);
+    counting_down();
+    file_copy("state/data.mdb", "backup");
+    counting_up();
+    take_run(20, 20, INGEST_COMMITTED);
+    ring_put(ring_make(40, 50));
+    counting_down();
+    file_copy("backup", "state/data.mdb");
+    counting_up();
+    ring_source_up(NULL);
+    assert_true(within(twenty_lost));
+    take_run(20, 30, INGEST_COMMITTED); /* the last batch before, which its producer never saw answered */
+    assert_int_equal(dropped("refused"), 20 + 10);
+    counting_down();
+    counting_up();
+    owner_dies();
+    ring_source_up(NULL);
+    assert_true(within(one_salvaged));
+    assert_int_equal(dropped("lost"), 20);
+    assert_int_equal(dropped("refused"), 20 + 10);
+}
+
+static void a_state_replaced_under_a_running_sidecar_is_noticed_and_what_it_lacks_is_lost(void **context)
+{
+    (void)context;
+    producer_is_young();
+    folder_begin();
+    names_put();
+    take_run(0, 20, INGEST_COMMITTED);
+    ring_put(ring_make(20, 50));
+    ring_source_up(NULL);
+    usleep(SOURCE_RING_LOOK_MS * 2500);    /* has been looked at, and nothing is missing */
+    file_copy("state/data.mdb", "backup"); /* nobody writes now */
+    take_run(20, 20, INGEST_COMMITTED);
+    file_put(path_of("ring-1"), O_TRUNC, (const char *)ring_make(40, 50), sizeof(struct ring_file));
+    assert_int_equal(rename(in_folder("backup"), in_folder("state/data.mdb")), 0);
+    take_run(40, 5, INGEST_UNCOMMITTED);
+    assert_true(ingest_maintain(ingest));
+    assert_true(within(twenty_lost));
+    take_run(40, 5, INGEST_COMMITTED);
+    assert_int_equal(dropped("refused"), 25);
 }
 
 static void what_was_shipped_before_the_death_is_not_counted_again(void **context)
@@ -429,6 +537,9 @@ int main(void)
         TEST(a_killed_process_of_the_sdk_is_salvaged_to_the_last_record),
         TEST(a_dead_producers_records_are_counted_and_its_folder_removed),
         TEST(a_living_producer_is_left_alone),
+        TEST(what_a_living_producers_rings_hold_is_pending),
+        TEST(what_an_older_copy_of_the_state_does_not_know_counts_as_lost_once),
+        TEST(a_state_replaced_under_a_running_sidecar_is_noticed_and_what_it_lacks_is_lost),
         TEST(what_a_living_producer_had_acknowledged_by_a_lost_state_counts_as_lost),
         TEST(what_was_shipped_before_the_death_is_not_counted_again),
         TEST(range_drops_and_door_words_are_salvaged_too),

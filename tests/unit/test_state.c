@@ -205,6 +205,64 @@ static void a_file_in_the_folders_place_is_a_clear_error(void **context)
     assert_non_null(strstr(error, "--state"));
 }
 
+static void what_is_no_file_at_a_files_name_is_named_in_the_error(void **context)
+{
+    static const char *const names[] = {"data.mdb", "copy.mdb", "lock.mdb"};
+    struct state *state;
+    char path[64];
+
+    (void)context;
+    state_close(opened());
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(path, sizeof(path), "state/%s", names[i]);
+        unlink(in_folder(path));
+        assert_int_equal(mkdir(in_folder(path), 0700), 0);
+        assert_int_equal(state_open(in_folder("state"), &state, error, sizeof(error)), -1);
+        assert_non_null(strstr(error, names[i]));
+        assert_non_null(strstr(error, "no regular file"));
+        assert_int_equal(rmdir(in_folder(path)), 0);
+    }
+    state_close(opened());
+}
+
+/* LMDB would go on writing to the old file, and a restart would find nothing of it. */
+static void a_commit_to_a_data_file_that_was_replaced_is_no_commit(void **context)
+{
+    struct state *state = opened();
+
+    (void)context;
+    assert_int_equal(put(state, "sA", "1"), 0);
+    assert_int_equal(state_sync(state), 0); /* makes copy.mdb */
+    assert_int_equal(put(state, "sA", "2"), 0);
+    assert_int_equal(rename(in_folder("state/copy.mdb"), in_folder("state/data.mdb")), 0);
+    assert_int_equal(put(state, "sA", "3"), -1);
+    assert_non_null(strstr(state_error(state), "removed or replaced"));
+    assert_int_equal(state_reopen(state), 0);
+    assert_string_equal(contents(state), "sA=1 ");
+    assert_int_equal(put(state, "sA", "4"), 0);
+    state_close(state);
+    state = opened();
+    assert_string_equal(contents(state), "sA=4 ");
+    state_close(state);
+}
+
+static void a_data_file_removed_in_use_comes_back_from_the_copy_under_another_epoch(void **context)
+{
+    unsigned char before[STATE_EPOCH_BYTES];
+    struct state *state = opened();
+
+    (void)context;
+    memcpy(before, state_epoch(state), sizeof(before));
+    assert_int_equal(put(state, "sA", "1"), 0);
+    assert_int_equal(state_sync(state), 0);
+    assert_int_equal(unlink(in_folder("state/data.mdb")), 0);
+    assert_int_equal(put(state, "sA", "2"), -1);
+    assert_int_equal(state_reopen(state), 0);
+    assert_string_equal(contents(state), "sA=1 ");
+    assert_memory_not_equal(before, state_epoch(state), sizeof(before));
+    state_close(state);
+}
+
 static void after_a_boot_without_a_clean_end_only_the_copy_counts(void **context)
 {
     unsigned char before[STATE_EPOCH_BYTES];
@@ -402,6 +460,9 @@ int main(void)
         TEST(the_epoch_stays_and_another_state_has_another),
         TEST(a_second_sidecar_is_refused_with_the_pid_of_the_first),
         TEST(a_file_in_the_folders_place_is_a_clear_error),
+        TEST(what_is_no_file_at_a_files_name_is_named_in_the_error),
+        TEST(a_commit_to_a_data_file_that_was_replaced_is_no_commit),
+        TEST(a_data_file_removed_in_use_comes_back_from_the_copy_under_another_epoch),
         TEST(after_a_boot_without_a_clean_end_only_the_copy_counts),
         TEST(after_a_boot_with_a_clean_end_everything_counts),
         TEST(after_a_kill_under_the_same_boot_everything_counts),
