@@ -55,9 +55,10 @@ static int folder_lock(struct folder *folder, const char *lock_text, struct proc
 
     if (fd < 0)
         return errno;
-    process_fd_set(lock, fd);
+    error = process_fd_set(lock, fd);
     folder->failed = "mapping the lock file";
-    error = process_hold(fd, &folder->lock_page);
+    if (error == 0)
+        error = process_hold(fd, &folder->lock_page);
     if (error != 0)
         return error;
     folder->failed = "locking";

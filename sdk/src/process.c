@@ -170,15 +170,19 @@ void process_fds_add(struct process_fds *fds)
     __atomic_store_n(&all_fds, fds, __ATOMIC_RELEASE);
 }
 
-void process_fd_set(struct process_fd *note, int fd)
+int process_fd_set(struct process_fd *note, int fd)
 {
     struct stat st;
 
-    if (fstat(fd, &st) != 0)
-        return;
+    if (fstat(fd, &st) != 0) {
+        int error = errno;
+        close(fd);
+        return error;
+    }
     note->device = st.st_dev;
     note->inode = st.st_ino;
     note->fd = fd; /* last: a child that sees the number knows what it stood for */
+    return 0;
 }
 
 bool process_fd_ours(const struct process_fd *note)

@@ -69,9 +69,10 @@ void process_wait_empty(int slot);
 /* Adds an instance's descriptors to the list a forked child closes. Under process_lock(). */
 void process_fds_add(struct process_fds *fds);
 
-/* Takes note of a descriptor just opened, or closes it, where it still is what was opened, and forgets it (-1
- * is harmless). */
-void process_fd_set(struct process_fd *note, int fd);
+/* Takes note of a descriptor just opened. 0, or errno and the descriptor is closed again. */
+int process_fd_set(struct process_fd *note, int fd);
+
+/* Closes it, where it still is what was opened, and forgets it (-1 is harmless). */
 void process_fd_close(struct process_fd *note);
 
 /* Whether the number still stands for what was opened. Ask right before each use: what the host does between

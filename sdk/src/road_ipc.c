@@ -24,7 +24,9 @@ int road_ipc_connect(struct road_ipc *road, const char *path)
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return errno;
-    process_fd_set(road->socket, fd);
+    error = process_fd_set(road->socket, fd);
+    if (error != 0)
+        return error;
     road->greeted = false;
     road->in_len = 0;
     road->out_sent = 0;

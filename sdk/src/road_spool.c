@@ -84,7 +84,9 @@ static bool spool_next_file(struct road_spool *road)
         return false;
     if (folder_is_shared(road->folder))
         (void)fchmod(fd, 0660); /* the package's folder: one group is one trust domain */
-    process_fd_set(road->file, fd);
+    errno = process_fd_set(road->file, fd);
+    if (errno != 0)
+        return false;
     road->number++;
     road->oldest = road->oldest == 0 ? road->number : road->oldest;
     road->size = 0;
