@@ -94,10 +94,12 @@ static void account(const char *what, unsigned repeat, const struct outcome *out
 
     snprintf(text, sizeof(text), "%s %u: calls", what, repeat);
     report_count(text, outcome->calls, outcome->stats.recorded + outcome->stats.dropped_full);
-    snprintf(text, sizeof(text), "%s %u: shipped", what, repeat);
-    report_count(text, outcome->stats.recorded, outcome->stats.shipped);
+    snprintf(text, sizeof(text), "%s %u: shipped, or spooled by a late reply", what, repeat);
+    report_count(text, outcome->stats.recorded,
+                 outcome->stats.shipped + outcome->stats.spooled + outcome->stats.dropped_spool);
     snprintf(text, sizeof(text), "%s %u: counted", what, repeat);
-    report_count(text, outcome->stats.recorded - CHUNK * 500, (uint64_t)outcome->counted);
+    report_count(text, outcome->stats.recorded - outcome->stats.dropped_spool - CHUNK * 500,
+                 (uint64_t)outcome->counted);
     snprintf(text, sizeof(text), "%s %u: drops counted", what, repeat);
     report_count(text, outcome->stats.dropped_full, (uint64_t)outcome->dropped_counted);
 }

@@ -2,7 +2,7 @@
 """The peers that Debian ships, on the work of our own benchmarks: one recording call (spdlog's asynchronous logger,
 LTTng-UST, prometheus-client), and lines aggregated by their labels and a latency (jq, mtail, prometheus-client).
 
-    bench_peers.py [--quick]
+    bench_peers.py [--quick] [--without-daemons]     # the latter: without LTTng, whose daemon all of a machine share
 
 A peer that is not installed is left out and said so. Rows carry the question of the row of ours they stand beside.
 Ends only processes it started.
@@ -265,7 +265,7 @@ def main():
         folder = pathlib.Path(name)
         if installed("peer_spdlog"):
             spdlog(folder)
-        if installed("peer_lttng") and installed("lttng"):
+        if "--without-daemons" not in sys.argv and installed("peer_lttng") and installed("lttng"):
             lttng(folder)
         if installed("prometheus-client"):
             prometheus_client_calls(folder)

@@ -316,16 +316,18 @@ static void caller_close(struct caller *caller)
     free(caller->groups);
 }
 
-static struct ailive *producer_open(void)
+static struct ailive *producer_open(const struct variant *variant)
 {
     struct ailive_options options = AILIVE_OPTIONS_INIT;
     struct ailive *telemetry;
 
     measure_pin(MEASURE_THERE); /* the shipper inherits it */
     options.ring_records = RING;
-    options.spool_after_ms = 200;
-    options.spool_file_bytes = 16u << 20;
-    options.spool_max_bytes = 64u << 20; /* with no sidecar: beyond it, dropped and counted */
+    if (!variant->sidecar) {
+        options.spool_after_ms = 200;
+        options.spool_file_bytes = 16u << 20;
+        options.spool_max_bytes = 64u << 20; /* beyond it, dropped and counted */
+    }
     if (ailive_open(&options, &telemetry) != AILIVE_OK)
         measure_die("cannot open an instance");
     measure_pin(MEASURE_HERE);
@@ -421,8 +423,9 @@ static void account(struct stack *stack, const struct variant *variant, struct a
     count(variant, "refused", 0, refused);
     count(variant, "recorded", calls, stats.recorded);
     if (variant->sidecar)
-        count(variant, "counted by the sidecar", calls,
-              (uint64_t)stack_total(stack, "peaktrade_ai_decisions_total", NULL));
+        count(
+            variant, "counted by the sidecar", calls,
+            (uint64_t)stack_wait_total(stack, "peaktrade_ai_decisions_total", NULL, (double)calls, DRAIN_NS));
 }
 
 static void measure_variant(const struct variant *variant)
@@ -435,7 +438,7 @@ static void measure_variant(const struct variant *variant)
     measure_pin(MEASURE_THERE);
     if (variant->sidecar)
         stack_start(&stack, NULL);
-    telemetry = producer_open();
+    telemetry = producer_open(variant);
     for (unsigned t = 0; t < variant->threads; t++)
         caller_open(&callers[t], telemetry, variant);
     measure_pattern(variant, callers, BACK_TO_BACK);

@@ -100,7 +100,9 @@ static void check(struct scrapes *scrapes)
     struct stack_answer answer;
 
     report_count("decisions", 3 * EVENT_RUNS + scrapes->changes,
-                 (uint64_t)stack_total(&scrapes->stack, "peaktrade_ai_decisions_total", EVENT_SERIES_PART));
+                 (uint64_t)stack_wait_total(&scrapes->stack, "peaktrade_ai_decisions_total",
+                                            EVENT_SERIES_PART, (double)(3 * EVENT_RUNS + scrapes->changes),
+                                            WAIT_NS));
     if (!stack_get(&scrapes->stack, "/metrics", "", &answer))
         measure_die("the sidecar does not answer");
     report_count("series", EVENT_SERIES, stack_samples(&answer, EVENT_SERIES_PART));
@@ -182,7 +184,8 @@ static void measure_ingest(struct scrapes *scrapes)
     ailive_stats(telemetry, &stats);
     report_row(&row);
     report_count("ingested", stats.recorded,
-                 (uint64_t)stack_total(&scrapes->stack, "ailive_events_total", "road=\"nng\""));
+                 (uint64_t)stack_wait_total(&scrapes->stack, "ailive_events_total", "road=\"nng\"",
+                                            (double)stats.recorded, WAIT_NS));
     ailive_close(telemetry, 5000);
 }
 
