@@ -62,6 +62,7 @@ struct ingest {
     /* Apart from `lock`, so that a scrape does not wait for a slow disk. */
     pthread_mutex_t health_lock;
     struct ingest_health health;
+    int64_t since_ns;
 };
 
 static const char *const road_names[ROADS] = {"nng", "spool", "salvage", "file", "replay"};
@@ -275,6 +276,7 @@ int ingest_open(struct aggregate *aggregate, struct state *state, struct ingest 
     aggregate_committed(aggregate);
     ingest->health.committing = true;
     ingest->health.state_bytes = state_size_bytes(state);
+    ingest->since_ns = state_since_ns(state);
     *out = ingest;
     return 0;
 }
@@ -339,6 +341,7 @@ static void ingest_recover(struct ingest *ingest)
     aggregate_committed(ingest->aggregate);
     ingest->committing = true;
     pthread_mutex_lock(&ingest->health_lock);
+    ingest->since_ns = state_since_ns(ingest->state);
     ingest->health.committing = true;
     ingest->health.error[0] = '\0';
     pthread_mutex_unlock(&ingest->health_lock);
@@ -711,9 +714,9 @@ int64_t ingest_since_ns(struct ingest *ingest)
 {
     int64_t since_ns;
 
-    pthread_mutex_lock(&ingest->lock);
-    since_ns = state_since_ns(ingest->state);
-    pthread_mutex_unlock(&ingest->lock);
+    pthread_mutex_lock(&ingest->health_lock); /* a scrape asks */
+    since_ns = ingest->since_ns;
+    pthread_mutex_unlock(&ingest->health_lock);
     return since_ns;
 }
 

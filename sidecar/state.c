@@ -267,6 +267,28 @@ static int check_walk(MDB_txn *txn, MDB_dbi dbi)
     return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
+enum check {
+    CHECK_FINE,
+    CHECK_DAMAGED,
+    CHECK_UNKNOWN /* no memory, no descriptor, no time: that says nothing about the data */
+};
+
+static enum check check_verdict(int rc)
+{
+    switch (rc) {
+    case 0:
+        return CHECK_FINE;
+    case ENOMEM:
+    case EMFILE:
+    case ENFILE:
+    case EACCES:
+    case EAGAIN:
+        return CHECK_UNKNOWN;
+    default:
+        return CHECK_DAMAGED;
+    }
+}
+
 /* In the child: reads every page of a data file, the list of free ones too. */
 static int check_file(const char *path)
 {
@@ -274,13 +296,19 @@ static int check_file(const char *path)
     MDB_env *env;
     MDB_txn *txn;
     MDB_dbi dbi;
+    int rc = mdb_env_create(&env);
 
-    if (mdb_env_create(&env) != 0 || mdb_env_set_mapsize(env, MAP_START_BYTES) != 0 ||
-        mdb_env_open(env, path, MDB_RDONLY | MDB_NOLOCK | MDB_NOSUBDIR, 0600) != 0)
-        return 1;
-    if (mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) != 0 || mdb_dbi_open(txn, NULL, 0, &dbi) != 0)
-        return 1;
-    return check_walk(txn, dbi) != 0 || check_walk(txn, free_dbi) != 0;
+    if (rc == 0)
+        rc = mdb_env_set_mapsize(env, MAP_START_BYTES);
+    if (rc == 0)
+        rc = mdb_env_open(env, path, MDB_RDONLY | MDB_NOLOCK | MDB_NOSUBDIR, 0600);
+    if (rc == 0)
+        rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
+    if (rc == 0)
+        rc = mdb_dbi_open(txn, NULL, 0, &dbi);
+    if (rc == 0)
+        rc = check_walk(txn, dbi);
+    return rc == 0 ? check_walk(txn, free_dbi) : rc;
 }
 
 static void check_child(const char *path)
@@ -293,14 +321,28 @@ static void check_child(const char *path)
     if (silence >= 0)
         dup2(silence, STDERR_FILENO);
     alarm(CHECK_SECONDS);
-    _exit(check_file(path));
+    _exit(check_verdict(check_file(path)));
+}
+
+/* The time limit, or somebody's kill (the kernel's, for want of memory), is no sign of damage. */
+static enum check check_ended(int status)
+{
+    if (WIFSIGNALED(status))
+        return WTERMSIG(status) == SIGALRM || WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGTERM
+                   ? CHECK_UNKNOWN
+                   : CHECK_DAMAGED;
+    return WEXITSTATUS(status) == CHECK_FINE      ? CHECK_FINE
+           : WEXITSTATUS(status) == CHECK_UNKNOWN ? CHECK_UNKNOWN
+                                                  : CHECK_DAMAGED;
 }
 
 /* Whether a data file can be read to its end. LMDB trusts its pages: a damaged file can make it follow a wild
- * page number, so a child process goes first. */
+ * page number, so a child process goes first. Good data must never be set aside: what cannot be checked is
+ * used. */
 static bool state_readable(const struct state *state, const char *name)
 {
     char path[PATHS_MAX_BYTES + 16];
+    enum check check = CHECK_UNKNOWN;
     int status = 0;
     pid_t child;
 
@@ -308,13 +350,15 @@ static bool state_readable(const struct state *state, const char *name)
     child = fork();
     if (child == 0)
         check_child(path);
-    if (child < 0) {
-        log_warning("state: cannot check %s: %s; it is used unchecked", path, strerror(errno));
-        return true;
+    if (child > 0) {
+        while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+            ;
+        check = check_ended(status);
     }
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-        ;
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    if (check == CHECK_UNKNOWN)
+        log_warning("state: %s cannot be checked (no memory, descriptors or time); it is used unchecked",
+                    path);
+    return check != CHECK_DAMAGED;
 }
 
 /* Puts the copy in the data's place; without any copy the state begins anew. */

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <lmdb.h>
+#include <signal.h>
 #include <sys/wait.h>
 
 int __real_mdb_txn_commit(MDB_txn *txn);
@@ -19,7 +20,21 @@ int __wrap_mdb_txn_commit(MDB_txn *txn);
 int __real_mdb_put(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *value, unsigned flags);
 int __wrap_mdb_put(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *value, unsigned flags);
 
+int __real_mdb_env_open(MDB_env *env, const char *path, unsigned flags, mdb_mode_t mode);
+int __wrap_mdb_env_open(MDB_env *env, const char *path, unsigned flags, mdb_mode_t mode);
+
 static int commits_failing, puts_full;
+static int check_error;  /* what the check of a data file at the start meets; it opens for reading */
+static int check_signal; /* or what ends it */
+
+int __wrap_mdb_env_open(MDB_env *env, const char *path, unsigned flags, mdb_mode_t mode)
+{
+    if ((flags & MDB_RDONLY) != 0 && check_signal != 0)
+        raise(check_signal);
+    if ((flags & MDB_RDONLY) != 0 && check_error != 0)
+        return check_error;
+    return __real_mdb_env_open(env, path, flags, mode);
+}
 
 int __wrap_mdb_txn_commit(MDB_txn *txn)
 {
@@ -44,7 +59,7 @@ static char loaded[1024]; /* "key=value " of every pair */
 static int begin(void **context)
 {
     (void)context;
-    commits_failing = puts_full = 0;
+    commits_failing = puts_full = check_error = check_signal = 0;
     return folder_make();
 }
 
@@ -321,6 +336,33 @@ static void garbage_for_data_is_set_aside_and_the_copy_used(void **context)
     state_close(state);
 }
 
+static void good_data_stays(void)
+{
+    struct state *state = opened();
+
+    assert_string_equal(contents(state), "sA=1 sB=2 ");
+    assert_int_equal(files_count("state", "data.mdb.bad-"), 0);
+    state_close(state);
+}
+
+/* A start without memory, descriptors or time must not cost what was counted since the copy. */
+static void data_that_cannot_be_checked_is_used(void **context)
+{
+    static const int errors[] = {ENOMEM, EMFILE, ENFILE, EACCES};
+    static const int signals[] = {SIGALRM, SIGKILL};
+
+    (void)context;
+    in_killed_process(work_copy_then_put);
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+        check_error = errors[i];
+        good_data_stays();
+    }
+    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+        check_signal = signals[i];
+        good_data_stays();
+    }
+}
+
 /* LMDB would follow the page number of a page that is not there: a SIGBUS. */
 static void a_truncated_data_file_is_set_aside_and_the_copy_used(void **context)
 {
@@ -467,6 +509,7 @@ int main(void)
         TEST(after_a_boot_with_a_clean_end_everything_counts),
         TEST(after_a_kill_under_the_same_boot_everything_counts),
         TEST(garbage_for_data_is_set_aside_and_the_copy_used),
+        TEST(data_that_cannot_be_checked_is_used),
         TEST(a_truncated_data_file_is_set_aside_and_the_copy_used),
         TEST(a_missing_data_file_is_replaced_by_the_copy),
         TEST(damage_beyond_the_copy_is_an_error_that_says_what_to_do),
