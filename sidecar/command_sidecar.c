@@ -365,7 +365,7 @@ static int open_listener(struct sidecar *sidecar, const struct settings *setting
 
 static int open_http(struct sidecar *sidecar, char *error)
 {
-    struct http_contents contents = {sidecar, contents_generation, contents_metrics, contents_ready};
+    struct http_contents contents = {sidecar, contents_generation, contents_metrics, contents_ready, NULL};
     int fd = sidecar->http_fd;
 
     sidecar->http_fd = -1;

@@ -468,7 +468,8 @@ static enum MHD_Result answer_path(struct http *http, struct MHD_Connection *con
     if (strcmp(path, "/-/ready") == 0)
         return answer_ready(http, connection);
     if (strcmp(path, "/") == 0)
-        return answer_text(connection, MHD_HTTP_OK, html_type, index_page);
+        return answer_text(connection, MHD_HTTP_OK, html_type,
+                           http->contents.page != NULL ? http->contents.page : index_page);
     return answer_text(connection, MHD_HTTP_NOT_FOUND, plain_type, "not found; see /metrics\n");
 }
 

@@ -31,6 +31,7 @@ struct http_contents {
     uint64_t (*generation)(void *context);
     bool (*metrics)(void *context, enum expose_format format, struct buffer *out); /* false: 503 */
     bool (*ready)(void *context, struct buffer *out); /* out: one line; false: 503 */
+    const char *page; /* of `/`, HTML, lives as long as http; NULL: the exporter's own */
 };
 
 /* Binds and listens; nothing is answered yet. port: the one that was bound. -1 with a line in error: busy

@@ -17,6 +17,10 @@ static const struct subcommand subcommands[] = {
     {"replay", command_replay, "read event files to their end and print the metrics"},
     {"emit", command_emit, "produce the sample sequence of events"},
     {"verify", command_verify, "prove a running stack and leave evidence"},
+    {"activity", command_activity, "record one accept and one reject and see them counted"},
+    {"local-verify", command_local_verify, "activity, proof, and an operator's file of it"},
+    {"mock", command_mock, "stand in for the other two scraped services"},
+    {"port", command_port, "say whether a port is free, or who holds it"},
 };
 
 #define SUBCOMMANDS (sizeof(subcommands) / sizeof(subcommands[0]))
@@ -27,7 +31,7 @@ static void print_help(FILE *out)
           "Telemetry of AI decisions. Watch-only: never places, changes or cancels an order.\n\n",
           out);
     for (size_t i = 0; i < SUBCOMMANDS; i++)
-        fprintf(out, "  %-8s  %s\n", subcommands[i].name, subcommands[i].summary);
+        fprintf(out, "  %-12s  %s\n", subcommands[i].name, subcommands[i].summary);
     fputs("\nailive SUBCOMMAND --help tells more; ailive --version prints the version.\n"
           "Exit status: 0 fine, 1 failed, 2 wrong usage.\n",
           out);

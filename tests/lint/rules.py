@@ -20,6 +20,7 @@ THIRD_PARTY = {
     r"lmdb\.h": {"sidecar/state.c"},
     r"simdjson": {"sidecar/json.cc", "sidecar/prom_answer.cc"},
     r"libdeflate": {"sidecar/gzip.c"},
+    r"nettle/": {"sidecar/digest.c"},
     r"curl/": {"sidecar/http_get.c"},
     r"zlib\.h": {"sidecar/lines.c", "sidecar/command_replay.c", "sidecar/source_file.c", "sidecar/http.c"},
 }
