@@ -308,7 +308,7 @@ static void a_producer_that_ends_without_a_sidecar_does_it_too(void **context)
     sidecar_ends();
 }
 
-static void drops_and_door_words_move_and_half_a_drop_stands_for_nothing(void **context)
+static void drops_and_door_words_move_too(void **context)
 {
     struct ring_file *ring = ring_make(20, 25);
 
@@ -316,8 +316,7 @@ static void drops_and_door_words_move_and_half_a_drop_stands_for_nothing(void **
     folder_begin();
     names_put();
     ring->header.drops[0] = (struct layout_range_drop){0, 15, EVENT_DROP_SPOOL_FULL, 0};
-    ring->header.drops[3] = (struct layout_range_drop){15, 23, EVENT_DROP_REFUSED, 0};    /* up to the tail */
-    ring->header.drops[7] = (struct layout_range_drop){20, 25, EVENT_DROP_SPOOL_FULL, 0}; /* killed in it */
+    ring->header.drops[3] = (struct layout_range_drop){15, 23, EVENT_DROP_REFUSED, 0}; /* up to the tail */
     ring->header.door[EVENT_DROP_RING_FULL] = 4;
     ring_put(ring);
     file_append(path_of("lock"), "spool=\n");
@@ -457,21 +456,56 @@ static void beyond_the_cap_it_stays_and_goes_on_where_it_stopped(void **context)
     sidecar_ends();
 }
 
-static void the_cap_is_that_of_the_whole_folder(void **context)
+/* A spool file of somebody else's, so that `room` bytes are left below a cap of 64 KiB. */
+static void spool_is_filled(size_t room)
 {
-    struct ailive_options options = options_here(60000);
-    char *filler = calloc(1, 131072), path[192], name[SPOOL_NAME_BYTES];
+    char *filler = calloc(1, 65536), path[192], name[SPOOL_NAME_BYTES];
 
-    (void)context;
-    options.spool_max_bytes = 131072;
-    hand_made(0, 3);
     assert_int_equal(mkdir(spool, 0700), 0);
     spool_file_name(&(struct event_producer){{0x18, 99}}, 1, name);
     snprintf(path, sizeof(path), "spool/%s", name);
-    file_put(path, O_CREAT, filler, 131072);
+    file_put(path, O_CREAT, filler, 65536 - room);
     free(filler);
+}
+
+static void the_cap_is_that_of_the_whole_folder(void **context)
+{
+    struct ailive_options options = options_here(60000);
+
+    (void)context;
+    options.spool_max_bytes = 65536;
+    hand_made(0, 3);
+    spool_is_filled(0);
     assert_int_equal(ailive_close(open_with(&options), 0), AILIVE_OK);
     assert_int_equal(ring_tail_now(), 0);
+}
+
+/* Its owner was killed after it wrote the entry and before it moved the tail. */
+static void half_a_drop_stands_for_nothing_when_the_tail_moves_later(void **context)
+{
+    struct ailive_options options = options_here(60000);
+    struct ring_file *ring = ring_make(0, CAPACITY);
+
+    (void)context;
+    options.spool_max_bytes = 65536;
+    folder_begin();
+    names_put();
+    ring->header.drops[7] = (struct layout_range_drop){0, CAPACITY, EVENT_DROP_SPOOL_FULL, 0};
+    ring_put(ring);
+    file_append(path_of("lock"), "spool=\n");
+    owner_dies();
+    spool_is_filled(6000);
+    assert_int_equal(ailive_close(open_with(&options), 0), AILIVE_OK);
+    assert_in_range(ring_tail_now(), 1, CAPACITY - 1);
+    options.spool_max_bytes = 0;
+    assert_int_equal(ailive_close(open_with(&options), 0), AILIVE_OK);
+    assert_true(folder_gone());
+    sidecar_begins();
+    sidecar_reads_the_spool();
+    assert_int_equal(counted(), CAPACITY);
+    assert_int_equal(dropped("spool_full"), 0);
+    assert_int_equal(duplicates(), 0);
+    sidecar_ends();
 }
 
 /* ---- left alone ---- */
@@ -522,6 +556,7 @@ static void the_living_are_left_alone(void **context)
     folder_begin();
     names_put();
     ring_put(ring_make(0, 10));
+    file_append(path_of("lock"), "spool=\n");
     assert_int_equal(ailive_close(rescuer_open(), 0), AILIVE_OK);
     assert_int_equal(ring_tail_now(), 0);
     assert_int_equal(files_count("spool", hex), 0);
@@ -570,13 +605,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_a_killed_producer_left_moves_into_its_spool_exactly),
         TEST(a_producer_that_ends_without_a_sidecar_does_it_too),
-        TEST(drops_and_door_words_move_and_half_a_drop_stands_for_nothing),
+        TEST(drops_and_door_words_move_too),
         TEST(what_a_lost_state_had_acknowledged_counts_as_lost),
         TEST(a_rescue_done_twice_counts_once),
         TEST(two_rescuers_at_once_count_once),
         TEST(a_file_that_is_there_is_not_written_into),
         TEST(beyond_the_cap_it_stays_and_goes_on_where_it_stopped),
         TEST(the_cap_is_that_of_the_whole_folder),
+        TEST(half_a_drop_stands_for_nothing_when_the_tail_moves_later),
         TEST(a_version_nobody_knows_is_left_whole_and_told_once),
         TEST(unknown_names_leave_it_whole_too),
         TEST(one_with_another_spool_folder_is_left_alone),
