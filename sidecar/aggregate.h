@@ -45,11 +45,11 @@ void aggregate_apply(struct aggregate *aggregate, const struct observation *obse
 
 /* Records of the SDK that are equal in all that chooses series, taken together. */
 struct tally {
-    uint64_t count;
+    __int128 sum_ns;   /* of the latencies in cells */
     int64_t last_ns;   /* greatest time, UTC; meaningless while count is 0 */
-    uint64_t negative; /* latencies that cannot be observed */
-    uint64_t cells[HISTOGRAM_CELLS];
-    __int128 sum_ns; /* of the latencies in cells */
+    uint32_t count;    /* a run has fewer than 2^32 */
+    uint32_t negative; /* latencies that cannot be observed */
+    uint32_t cells[HISTOGRAM_CELLS];
 };
 
 /* The same as aggregate_apply() for each of them. */

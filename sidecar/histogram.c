@@ -109,7 +109,7 @@ void histogram_observe(struct histogram *histogram, const struct latency *latenc
 }
 
 void histogram_add(struct histogram *histogram, enum histogram_unit unit,
-                   const uint64_t cells[HISTOGRAM_CELLS], __int128 sum_nanoseconds)
+                   const uint32_t cells[HISTOGRAM_CELLS], __int128 sum_nanoseconds)
 {
     for (unsigned cell = 0; cell < HISTOGRAM_CELLS; cell++)
         histogram->buckets[cell_buckets[unit][cell]] += cells[cell];

@@ -49,7 +49,7 @@ static inline unsigned histogram_cell(int64_t nanoseconds)
 
 /* Adds what was counted by cell; sum_nanoseconds of all of them. */
 void histogram_add(struct histogram *histogram, enum histogram_unit unit,
-                   const uint64_t cells[HISTOGRAM_CELLS], __int128 sum_nanoseconds);
+                   const uint32_t cells[HISTOGRAM_CELLS], __int128 sum_nanoseconds);
 
 /* The sum in the unit, correctly rounded to a double. */
 double histogram_sum(const struct histogram *histogram, enum histogram_unit unit);

@@ -15,13 +15,17 @@
 
 /* Rows that are equal in all that chooses series. */
 struct rows_kind {
-    uint64_t what; /* the key */
-    uint32_t scope;
     bool valid;
-    bool timed; /* its latencies count */
-    uint32_t slot;
+    bool timed;    /* its latencies count */
+    uint32_t slot; /* of the table; 0, which does no harm, when in none */
     struct labels labels;
-    struct tally tally; /* all zero between two rows_apply() */
+};
+
+/* Where a kind is found: by what chooses a row's series. */
+struct rows_slot {
+    uint64_t what;
+    uint32_t scope;
+    uint32_t kind; /* its number + 1; 0: empty */
 };
 
 int rows_init(struct rows *rows)
@@ -34,9 +38,10 @@ int rows_init(struct rows *rows)
 void rows_fini(struct rows *rows)
 {
     free(rows->which);
-    free(rows->time_ns);
-    free(rows->latency_ns);
+    free(rows->own_time);
+    free(rows->own_latency);
     free(rows->kinds);
+    free(rows->tallies);
     free(rows->table);
     free(rows->by_id);
     *rows = (struct rows){0};
@@ -62,9 +67,10 @@ static int rows_reserve(struct rows *rows, size_t count)
     while (slots < count * 2)
         slots *= 2;
     rows->which = grown(rows->which, count, sizeof(*rows->which), &fine);
-    rows->time_ns = grown(rows->time_ns, count, sizeof(*rows->time_ns), &fine);
-    rows->latency_ns = grown(rows->latency_ns, count, sizeof(*rows->latency_ns), &fine);
-    rows->kinds = grown(rows->kinds, count, sizeof(*rows->kinds), &fine);
+    rows->own_time = grown(rows->own_time, count, sizeof(*rows->own_time), &fine);
+    rows->own_latency = grown(rows->own_latency, count, sizeof(*rows->own_latency), &fine);
+    rows->kinds = grown(rows->kinds, count + 1, sizeof(*rows->kinds), &fine);
+    rows->tallies = grown(rows->tallies, count + 1, sizeof(*rows->tallies), &fine);
     rows->table = grown(rows->table, slots, sizeof(*rows->table), &fine);
     if (!fine)
         return -1;
@@ -78,10 +84,12 @@ int rows_begin(struct rows *rows, const struct batch *names, size_t count)
 {
     /* Only what the run before filled: a run of few rows must not pay for a large table. */
     for (size_t i = 0; i < rows->kind_count; i++)
-        rows->table[rows->kinds[i].slot] = 0;
+        rows->table[rows->kinds[i].slot].kind = 0;
     rows->count = rows->kind_count = 0;
-    if (rows_reserve(rows, count) != 0)
+    if (rows_reserve(rows, count > 0 ? count : 1) != 0)
         return -1;
+    rows->time = (const unsigned char *)rows->own_time;
+    rows->latency = (const unsigned char *)rows->own_latency;
     batch_index_names(names, rows->by_id);
     return 0;
 }
@@ -108,131 +116,119 @@ static void labels_make(const struct rows *rows, const struct event_row *row, st
                         name_text(rows, row->component), name_text(rows, row->run_id), out);
 }
 
-/* All that chooses a row's series, packed as in a ring's slot. */
-struct key {
-    uint64_t what;  /* kind, decision, action: 8 bits each; reason << 32, stage << 48 */
-    uint32_t scope; /* component, run_id << 16 */
-};
-
-static struct event_row key_row(struct key key)
-{
-    const uint64_t words[4] = {0, 0, key.what, key.scope};
-    struct event_row row;
-
-    (void)event_row_unpack(words, &row);
-    return row;
-}
-
-/* The first row of its kind in this run. Its number. */
-static uint32_t kind_add(struct rows *rows, struct key key, size_t slot)
+/* A kind of its own, as yet in no slot of the table. */
+static struct rows_kind *kind_make(struct rows *rows, const struct event_row *row)
 {
     struct rows_kind *kind = &rows->kinds[rows->kind_count];
-    struct event_row row = key_row(key);
 
-    *kind = (struct rows_kind){.what = key.what,
-                               .scope = key.scope,
-                               .valid = batch_row_valid(&row, rows->by_id),
-                               .slot = (uint32_t)slot};
-    kind->timed = kind->valid && contract_sdk_timed(&row);
+    assert(rows->kind_count <= rows->reserved);
+    *kind = (struct rows_kind){.valid = batch_row_valid(row, rows->by_id)};
+    kind->timed = kind->valid && contract_sdk_timed(row);
     if (kind->valid)
-        labels_make(rows, &row, &kind->labels);
-    rows->table[slot] = (uint32_t)++rows->kind_count;
-    return rows->table[slot] - 1;
+        labels_make(rows, row, &kind->labels);
+    rows->tallies[rows->kind_count++] = (struct tally){0};
+    return kind;
 }
 
 /* The number of a row's kind. The table is at most half full. */
-static inline uint32_t kind_of(struct rows *rows, struct key key)
+static uint32_t kind_of(struct rows *rows, const struct event_row *row)
 {
-    uint64_t hash = (key.what ^ key.scope * 0x9e3779b97f4a7c15u) * 0xff51afd7ed558ccdu;
+    uint64_t what = (uint64_t)row->kind | (uint64_t)row->decision << 8 | (uint64_t)row->action << 16 |
+                    (uint64_t)row->reason << 32 | (uint64_t)row->stage << 48;
+    uint64_t scope = (uint64_t)row->component | (uint64_t)row->run_id << 16;
+    uint64_t hash = (what ^ scope * 0x9e3779b97f4a7c15u) * 0xff51afd7ed558ccdu;
     size_t mask = rows->table_slots - 1, at = (hash ^ hash >> 32) & mask;
 
-    for (; rows->table[at] != 0; at = (at + 1) & mask) {
-        const struct rows_kind *kind = &rows->kinds[rows->table[at] - 1];
-
-        if (kind->what == key.what && kind->scope == key.scope)
-            return rows->table[at] - 1;
-    }
-    return kind_add(rows, key, at);
+    for (; rows->table[at].kind != 0; at = (at + 1) & mask)
+        if (rows->table[at].what == what && rows->table[at].scope == scope)
+            return rows->table[at].kind - 1;
+    kind_make(rows, row)->slot = (uint32_t)at;
+    rows->table[at] = (struct rows_slot){what, (uint32_t)scope, (uint32_t)rows->kind_count};
+    return (uint32_t)rows->kind_count - 1;
 }
 
 void rows_add(struct rows *rows, const struct event_row *row)
 {
-    struct key key = {(uint64_t)row->kind | (uint64_t)row->decision << 8 | (uint64_t)row->action << 16 |
-                          (uint64_t)row->reason << 32 | (uint64_t)row->stage << 48,
-                      (uint32_t)row->component | (uint32_t)row->run_id << 16};
     size_t i = rows->count++;
 
     assert(i < rows->reserved);
-    rows->which[i] = kind_of(rows, key);
-    rows->time_ns[i] = row->time_ns;
-    rows->latency_ns[i] = row->latency_ns;
+    rows->which[i] = kind_of(rows, row);
+    rows->own_time[i] = row->time_ns;
+    rows->own_latency[i] = row->latency_ns;
 }
 
-static uint16_t cell16(const unsigned char *column, size_t i)
-{
-    uint16_t value;
-
-    memcpy(&value, column + 2 * i, sizeof(value));
-    return value;
-}
-
-static inline struct key batch_key(const struct batch *batch, size_t i)
-{
-    const unsigned char *const *columns = batch->columns;
-    struct key key = {
-        (uint64_t)columns[BATCH_KIND][i] | (uint64_t)columns[BATCH_DECISION][i] << 8 |
-            (uint64_t)columns[BATCH_ACTION][i] << 16 | (uint64_t)cell16(columns[BATCH_REASON], i) << 32 |
-            (uint64_t)cell16(columns[BATCH_STAGE], i) << 48,
-        (uint32_t)cell16(columns[BATCH_COMPONENT], i) | (uint32_t)cell16(columns[BATCH_RUN_ID], i) << 16};
-    return key;
-}
-
-/* As batch_row() and rows_add() for every row, but no row is put together only to be taken apart. */
+/* As batch_row() and rows_add() for every row. A batch names its shapes itself: no row is looked up. */
 int rows_add_batch(struct rows *rows, const struct batch *batch)
 {
+    uint32_t shapes = batch->shape_count;
+
     if (rows_begin(rows, batch, batch->count) != 0)
         return -1;
-    for (uint32_t i = 0; i < batch->count; i++)
-        rows->which[i] = kind_of(rows, batch_key(batch, i));
-    if (batch->count > 0) {
-        memcpy(rows->time_ns, batch->columns[BATCH_TIME], batch->count * sizeof(*rows->time_ns));
-        memcpy(rows->latency_ns, batch->columns[BATCH_LATENCY], batch->count * sizeof(*rows->latency_ns));
+    for (uint32_t shape = 0; shape <= shapes; shape++) { /* one more: that of rows whose shape is not there */
+        struct event_row row = {0};
+
+        batch_shape(batch, shape, &row);
+        kind_make(rows, &row);
     }
+    for (uint32_t i = 0; i < batch->count; i++) {
+        uint16_t shape;
+
+        memcpy(&shape, batch->columns[BATCH_SHAPE] + 2 * (size_t)i, sizeof(shape));
+        rows->which[i] = shape < shapes ? shape : shapes;
+    }
+    rows->time = batch->columns[BATCH_TIME];
+    rows->latency = batch->columns[BATCH_LATENCY];
     rows->count = batch->count;
     rows_end(rows, batch);
     return 0;
 }
 
-static void tally_add(struct rows_kind *kind, int64_t time_ns, int64_t latency_ns)
+/* Columns may begin at any address. */
+static inline int64_t cell64(const unsigned char *column, size_t i)
 {
-    struct tally *tally = &kind->tally;
+    int64_t value;
 
+    memcpy(&value, column + 8 * i, sizeof(value));
+    return value;
+}
+
+static inline void tally_add(struct tally *tally, int64_t time_ns, int64_t latency_ns)
+{
     if (tally->count++ == 0 || time_ns > tally->last_ns)
         tally->last_ns = time_ns;
-    if (latency_ns == AILIVE_NO_LATENCY || !kind->timed)
-        return;
-    if (latency_ns < 0) {
+    if (latency_ns >= 0) {
+        tally->cells[histogram_cell(latency_ns)]++;
+        tally->sum_ns += latency_ns;
+    } else if (latency_ns != AILIVE_NO_LATENCY) {
         tally->negative++;
-        return;
     }
-    tally->cells[histogram_cell(latency_ns)]++;
-    tally->sum_ns += latency_ns;
+}
+
+/* What of a kind's tally counts. */
+static void tally_apply(struct aggregate *aggregate, struct rows_kind *kind, struct tally *tally)
+{
+    if (!kind->timed) {
+        memset(tally->cells, 0, sizeof(tally->cells));
+        tally->negative = 0;
+    }
+    aggregate_apply_tally(aggregate, &kind->labels, tally);
 }
 
 void rows_apply(struct rows *rows, struct aggregate *aggregate, size_t first, size_t end, uint64_t *counted,
                 uint64_t *invalid)
 {
-    for (size_t i = first; i < end; i++)
-        tally_add(&rows->kinds[rows->which[i]], rows->time_ns[i], rows->latency_ns[i]);
-    for (size_t k = 0; k < rows->kind_count; k++) {
-        struct rows_kind *kind = &rows->kinds[k];
+    struct tally *tallies = rows->tallies;
+    const uint32_t *which = rows->which;
 
-        if (kind->tally.count == 0)
+    for (size_t i = first; i < end; i++)
+        tally_add(&tallies[which[i]], cell64(rows->time, i), cell64(rows->latency, i));
+    for (size_t k = 0; k < rows->kind_count; k++) {
+        if (tallies[k].count == 0)
             continue;
-        *(kind->valid ? counted : invalid) += kind->tally.count;
-        if (kind->valid)
-            aggregate_apply_tally(aggregate, &kind->labels, &kind->tally);
-        kind->tally = (struct tally){0};
+        *(rows->kinds[k].valid ? counted : invalid) += tallies[k].count;
+        if (rows->kinds[k].valid)
+            tally_apply(aggregate, &rows->kinds[k], &tallies[k]);
+        tallies[k] = (struct tally){0};
     }
 }
 

@@ -12,16 +12,19 @@
 #include <wire/batch.h>
 
 struct rows_kind;
+struct rows_slot;
 
 struct rows {
     size_t count; /* rows added */
     /* inside */
     size_t reserved;
-    uint32_t *which; /* for each row, the number of its kind */
-    int64_t *time_ns, *latency_ns;
+    uint32_t *which;                     /* for each row, the number of its kind */
+    const unsigned char *time, *latency; /* columns of int64_t, nanoseconds: the batch's, or those below */
+    int64_t *own_time, *own_latency;
     struct rows_kind *kinds;
+    struct tally *tallies; /* of kinds; all zero between two rows_apply() */
     size_t kind_count;
-    uint32_t *table; /* hash of what and scope -> number of the kind + 1, 0 when empty */
+    struct rows_slot *table; /* of kinds; open addressing, at most half full */
     size_t table_slots;
     const struct layout_name **by_id;
 };
@@ -37,7 +40,8 @@ void rows_add(struct rows *rows, const struct event_row *row);
 /* After the last row: forgets the names. */
 void rows_end(struct rows *rows, const struct batch *names);
 
-/* All of the above for the rows of a decoded batch. -1: out of memory. */
+/* All of the above for the rows of a decoded batch, whose bytes must live until the last rows_apply(). -1:
+ * out of memory. */
 int rows_add_batch(struct rows *rows, const struct batch *batch);
 
 /* Counts rows [first, end) of the run; between aggregate_begin() and aggregate_end(). Adds how many were

@@ -350,7 +350,7 @@ void series_observe(struct series_store *store, struct series *series, const str
 }
 
 void series_observe_cells(struct series_store *store, struct series *series,
-                          const uint64_t cells[HISTOGRAM_CELLS], __int128 sum_nanoseconds)
+                          const uint32_t cells[HISTOGRAM_CELLS], __int128 sum_nanoseconds)
 {
     histogram_add(&series->counting.histogram, series_families[series->family].unit, cells, sum_nanoseconds);
     touch(store, series);

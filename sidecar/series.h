@@ -107,7 +107,7 @@ struct series *series_find(struct series_store *store, enum series_family family
 void series_add(struct series_store *store, struct series *series, uint64_t n);
 void series_observe(struct series_store *store, struct series *series, const struct latency *latency);
 void series_observe_cells(struct series_store *store, struct series *series,
-                          const uint64_t cells[HISTOGRAM_CELLS], __int128 sum_nanoseconds);
+                          const uint32_t cells[HISTOGRAM_CELLS], __int128 sum_nanoseconds);
 void series_set(struct series_store *store, struct series *series, double value);
 void series_raise(struct series_store *store, struct series *series, double value); /* never lowers it */
 

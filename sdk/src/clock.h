@@ -55,7 +55,8 @@ static inline int64_t clock_track_utc(struct clock_track *track, uint64_t ticks)
 {
     if (ticks < track->low.ticks || ticks >= track->high.ticks)
         return clock_track_utc_far(track, ticks);
-    return track->low.utc_ns + (int64_t)((double)(ticks - track->low.ticks) * track->ns_per_tick + 0.5);
+    return track->low.utc_ns +
+           (int64_t)((double)(int64_t)(ticks - track->low.ticks) * track->ns_per_tick + 0.5);
 }
 
 #endif

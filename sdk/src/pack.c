@@ -38,21 +38,6 @@ static void pack_names_of(struct shipper *shipper, const struct names *names, co
         pack_name(shipper, names, row->stage);
 }
 
-/* Columns lie one after the other, each with room for rows_max rows. Little-endian, as every supported host.
- */
-static void pack_row(unsigned char *const columns[BATCH_COLUMNS], uint32_t i, const struct event_row *row)
-{
-    memcpy(columns[BATCH_TIME] + (size_t)i * 8, &row->time_ns, 8);
-    columns[BATCH_KIND][i] = row->kind;
-    columns[BATCH_DECISION][i] = row->decision;
-    columns[BATCH_ACTION][i] = row->action;
-    memcpy(columns[BATCH_REASON] + (size_t)i * 2, &row->reason, 2);
-    memcpy(columns[BATCH_LATENCY] + (size_t)i * 8, &row->latency_ns, 8);
-    memcpy(columns[BATCH_STAGE] + (size_t)i * 2, &row->stage, 2);
-    memcpy(columns[BATCH_COMPONENT] + (size_t)i * 2, &row->component, 2);
-    memcpy(columns[BATCH_RUN_ID] + (size_t)i * 2, &row->run_id, 2);
-}
-
 void pack_read_row(struct shipper *shipper, const struct ring *ring, uint64_t seq, struct event_row *row)
 {
     uint64_t words[4];
@@ -62,33 +47,95 @@ void pack_read_row(struct shipper *shipper, const struct ring *ring, uint64_t se
         row->time_ns = clock_track_utc(&shipper->clock, words[0]);
 }
 
-/* Packs rows of [first, head) until head, or until no more fit beside their names. Returns how many. */
+/* Where the next row's cells go. Pointers of their own, not the batch's array: a store through a byte pointer
+ * may change anything whose address is known, and all of them would be read again for each cell. */
+struct pack_columns {
+    unsigned char *time, *latency, *shape;
+};
+
+/* Columns lie one after the other, each with room for as many rows as a batch can have. */
+static struct pack_columns pack_begin(struct shipper *shipper, struct batch *batch)
+{
+    unsigned char *columns[BATCH_COLUMNS], *at = shipper->columns;
+
+    shipper->name_stamp++;
+    shipper->name_count = 0;
+    shipper->name_bytes = 0;
+    for (uint32_t i = 0; i < shipper->shape_count; i++)
+        shipper->shape_table[shipper->shape_slot[i]].number = 0;
+    shipper->shape_count = 0;
+    for (unsigned c = 0; c < BATCH_COLUMNS; c++) {
+        columns[c] = at;
+        batch->columns[c] = at;
+        at += (size_t)batch_rows_max(0, 0, 0) * batch_column_bytes[c];
+    }
+    assert(at <= shipper->columns + sizeof(shipper->columns));
+    return (struct pack_columns){columns[BATCH_TIME], columns[BATCH_LATENCY], columns[BATCH_SHAPE]};
+}
+
+/* The table's slot where a record's shape is, or belongs. The table is at most half full. */
+static inline struct shipper_shape *pack_shape(struct shipper *shipper, const uint64_t words[4])
+{
+    uint64_t hash = (words[2] ^ words[3] * 0x9e3779b97f4a7c15u) * 0xff51afd7ed558ccdu;
+    size_t mask = 2 * SHIPPER_SHAPES - 1, at = (hash ^ hash >> 32) & mask;
+
+    while (shipper->shape_table[at].number != 0 &&
+           (shipper->shape_table[at].what != words[2] || shipper->shape_table[at].scope != words[3]))
+        at = (at + 1) & mask;
+    return &shipper->shape_table[at];
+}
+
+/* Puts a new shape and its names into the batch; returns how many rows fit beside them, 0 when the shape has
+ * no room itself. */
+static uint32_t pack_new(struct ailive *instance, const uint64_t words[4], struct shipper_shape *slot)
+{
+    struct shipper *shipper = &instance->live->shipper;
+    struct event_row row;
+
+    if (shipper->name_count + 4 > SHIPPER_BATCH_NAMES || shipper->shape_count == SHIPPER_SHAPES)
+        return 0;
+    (void)event_row_unpack(words, &row);
+    pack_names_of(shipper, &instance->kept->names, &row);
+    batch_shape_put(words, shipper->shapes + (size_t)shipper->shape_count * BATCH_SHAPE_BYTES);
+    shipper->shape_slot[shipper->shape_count] = (uint16_t)(slot - shipper->shape_table);
+    *slot = (struct shipper_shape){words[2], words[3], ++shipper->shape_count};
+    return batch_rows_max(shipper->name_count, shipper->name_bytes, shipper->shape_count);
+}
+
+/* Little-endian, as every supported host. */
+static inline void pack_row(struct pack_columns to, size_t i, int64_t time_ns, uint64_t latency_ns,
+                            uint32_t shape)
+{
+    uint16_t shape16 = (uint16_t)shape;
+
+    memcpy(to.time + i * 8, &time_ns, 8);
+    memcpy(to.latency + i * 8, &latency_ns, 8);
+    memcpy(to.shape + i * 2, &shape16, 2);
+}
+
+/* Packs rows of [first, head) until head, or until no more fit. Returns how many. A row that its own shape
+ * leaves no room for stays out, and its shape and names stand there for nothing, which is harmless. */
 static uint32_t pack_rows(struct ailive *instance, const struct ring *ring, uint64_t first, uint64_t head,
                           struct batch *batch)
 {
     struct shipper *shipper = &instance->live->shipper;
-    unsigned char *columns[BATCH_COLUMNS], *at = shipper->columns;
-    uint32_t most = batch_rows_max(0, 0), rows = 0, names_before = 0;
-    struct event_row row;
+    struct pack_columns columns = pack_begin(shipper, batch);
+    uint32_t most = batch_rows_max(0, 0, 0), rows = 0;
+    uint64_t words[4];
 
-    for (unsigned c = 0; c < BATCH_COLUMNS; c++) {
-        columns[c] = at;
-        batch->columns[c] = at;
-        at += (size_t)most * batch_column_bytes[c];
-    }
-    assert(at <= shipper->columns + sizeof(shipper->columns));
-    shipper->name_stamp++;
-    shipper->name_count = 0;
-    shipper->name_bytes = 0;
-    while (first + rows != head && rows < most && shipper->name_count + 4 <= SHIPPER_BATCH_NAMES) {
-        pack_read_row(shipper, ring, first + rows, &row);
-        pack_names_of(shipper, &instance->kept->names, &row);
-        if (shipper->name_count != names_before)
-            most = batch_rows_max(shipper->name_count, shipper->name_bytes);
-        names_before = shipper->name_count;
-        if (rows == most)
-            break; /* this row's names leave no room for it: declared for nothing, which is harmless */
-        pack_row(columns, rows++, &row);
+    for (; first + rows != head && rows < most; rows++) {
+        struct shipper_shape *shape;
+
+        ring_slot(ring, first + rows, words);
+        shape = pack_shape(shipper, words);
+        if (shape->number == 0) {
+            most = pack_new(instance, words, shape);
+            if (rows >= most)
+                break;
+        }
+        pack_row(columns, rows,
+                 event_slot_is_utc(words) ? (int64_t)words[0] : clock_track_utc(&shipper->clock, words[0]),
+                 words[1], shape->number - 1);
     }
     return rows;
 }
@@ -121,6 +168,8 @@ void pack_records(struct ailive *instance, const struct ring *ring, struct batch
     if (batch->first > head) /* the counter wraps inside: first + count must not, on the wire */
         head = 0;
     batch->count = pack_rows(instance, ring, batch->first, head, batch);
+    batch->shapes = shipper->shapes;
+    batch->shape_count = batch->count < shipper->shape_count ? batch->count : shipper->shape_count;
     batch->names = shipper->names;
     batch->name_count = shipper->name_count;
 }

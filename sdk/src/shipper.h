@@ -26,6 +26,7 @@
 #define SHIPPER_PROBE_MS     400  /* while spooling: a greeting this often asks whether the sidecar is back */
 #define SHIPPER_SPOOL_CHUNKS 16   /* chunks of one ring spooled in a row before the others get their turn */
 #define SHIPPER_BATCH_NAMES  256  /* names of one batch, so that they never crowd out its rows */
+#define SHIPPER_SHAPES       1024 /* shapes of one batch, likewise; a power of two */
 
 enum shipper_kind {
     SHIPPER_GREETING = 0,
@@ -43,6 +44,12 @@ struct shipper_request {
     uint32_t entry; /* of a range drop */
     uint64_t door[EVENT_DROP_DOORS];
     int64_t sent_at_ns;
+};
+
+/* Where a shape (batch.h) of the batch being packed is found: by the two words of a slot that hold it. */
+struct shipper_shape {
+    uint64_t what, scope;
+    uint32_t number; /* + 1; 0: empty */
 };
 
 /* Two words shared with host threads, each on a line of its own; the rest belongs to the shipper. */
@@ -80,6 +87,10 @@ struct shipper {
     uint32_t name_stamp; /* batches packed: a name is in the list when its mark says so */
     uint32_t name_mark[NAMES_IDS];
     struct layout_name names[SHIPPER_BATCH_NAMES];
+    struct shipper_shape shape_table[2 * SHIPPER_SHAPES]; /* open addressing */
+    uint16_t shape_slot[SHIPPER_SHAPES];                  /* of the table, for each shape of the batch */
+    uint32_t shape_count;
+    unsigned char shapes[SHIPPER_SHAPES * BATCH_SHAPE_BYTES];
     unsigned char columns[BATCH_MAX_BYTES];
 };
 

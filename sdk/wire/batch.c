@@ -19,10 +19,9 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "columns are little-en
 #define OVERHEAD_BYTES   512u
 #define NAME_EXTRA_BYTES 8u
 
-const uint8_t batch_column_bytes[BATCH_COLUMNS] = {8, 1, 1, 1, 2, 8, 2, 2, 2};
+const uint8_t batch_column_bytes[BATCH_COLUMNS] = {8, 8, 2};
 
-static const char *const column_names[BATCH_COLUMNS] = {"time",    "kind",  "decision",  "action", "reason",
-                                                        "latency", "stage", "component", "run_id"};
+static const char *const column_names[BATCH_COLUMNS] = {"time", "latency", "shape"};
 
 /* ---- packing ---- */
 
@@ -94,6 +93,7 @@ static void pack_names(msgpack_packer *packer, const struct batch *batch)
 
 static void pack_columns(msgpack_packer *packer, const struct batch *batch)
 {
+    pack_bin(packer, "shapes", batch->shapes, (size_t)batch->shape_count * BATCH_SHAPE_BYTES);
     pack_key(packer, "cols");
     msgpack_pack_map(packer, BATCH_COLUMNS);
     for (size_t c = 0; c < BATCH_COLUMNS; c++)
@@ -109,7 +109,7 @@ size_t batch_encode(const struct batch *batch, unsigned char *out, size_t cap_by
                                batch->totals.dropped};
 
     msgpack_packer_init(&packer, &sink, sink_write);
-    msgpack_pack_map(&packer, batch->count > 0 ? 10 : 9);
+    msgpack_pack_map(&packer, batch->count == 0 ? 9 : batch->drop >= 0 ? 10 : 11);
     pack_uint(&packer, "v", BATCH_VERSION);
     pack_bin(&packer, "p", batch->producer.bytes, EVENT_PRODUCER_BYTES);
     pack_uint(&packer, "r", batch->ring);
@@ -126,14 +126,22 @@ size_t batch_encode(const struct batch *batch, unsigned char *out, size_t cap_by
     return sink.full ? 0 : sink.len_bytes;
 }
 
-uint32_t batch_rows_max(uint32_t name_count, size_t names_text_bytes)
+uint32_t batch_rows_max(uint32_t name_count, size_t names_text_bytes, uint32_t shape_count)
 {
     uint64_t room = BATCH_MAX_BYTES - OVERHEAD_BYTES;
-    uint64_t names_bytes = (uint64_t)name_count * NAME_EXTRA_BYTES;
+    uint64_t taken = (uint64_t)name_count * NAME_EXTRA_BYTES + (uint64_t)shape_count * BATCH_SHAPE_BYTES;
 
-    if (names_text_bytes > room || names_bytes > room - names_text_bytes)
+    if (names_text_bytes > room || taken > room - names_text_bytes)
         return 0;
-    return (uint32_t)((room - names_text_bytes - names_bytes) / BATCH_ROW_BYTES);
+    return (uint32_t)((room - names_text_bytes - taken) / BATCH_ROW_BYTES);
+}
+
+void batch_shape_put(const uint64_t words[4], unsigned char out[BATCH_SHAPE_BYTES])
+{
+    uint64_t what = words[2] & ~((uint64_t)0xff << 24); /* the flags are the ring's own */
+
+    memcpy(out, &what, 8);
+    memcpy(out + 8, &words[3], 4);
 }
 
 size_t batch_reply_encode(const struct batch_reply *reply, unsigned char *out, size_t cap_bytes)
@@ -453,14 +461,15 @@ enum request_key {
     KEY_COUNT,
     KEY_TAIL,
     KEY_NAMES,
+    KEY_SHAPES,
     KEY_COLUMNS,
     KEY_DROP,
     KEY_DOOR,
     KEY_TOTALS,
     REQUEST_KEYS
 };
-static const char *const request_keys[REQUEST_KEYS] = {"v",     "p",    "r",    "f",    "n",  "t",
-                                                       "names", "cols", "drop", "door", "tot"};
+static const char *const request_keys[REQUEST_KEYS] = {"v",     "p",      "r",    "f",    "n",    "t",
+                                                       "names", "shapes", "cols", "drop", "door", "tot"};
 #define BIT(key)  (1u << (key))
 #define ADDRESSED (BIT(KEY_PRODUCER) | BIT(KEY_RING) | BIT(KEY_FIRST) | BIT(KEY_COUNT))
 
@@ -511,6 +520,18 @@ static bool read_columns(struct cursor value, struct request *request)
     return true;
 }
 
+static bool read_shapes(struct cursor value, struct request *request)
+{
+    struct token body;
+
+    if (!take(&value, &body) || body.type != TOKEN_BIN || body.value % BATCH_SHAPE_BYTES != 0 ||
+        body.value / BATCH_SHAPE_BYTES > BATCH_MAX_SHAPES)
+        return false;
+    request->batch->shapes = body.bytes;
+    request->batch->shape_count = (uint32_t)(body.value / BATCH_SHAPE_BYTES);
+    return true;
+}
+
 static bool read_drop(struct cursor value, int *out)
 {
     uint64_t reason;
@@ -550,6 +571,8 @@ static bool read_request_value(struct request *request, enum request_key key, st
         return read_uint(value, UINT64_MAX, &batch->tail);
     case KEY_NAMES:
         return read_names(value, request);
+    case KEY_SHAPES:
+        return read_shapes(value, request);
     case KEY_COLUMNS:
         return read_columns(value, request);
     case KEY_DROP:
@@ -579,6 +602,7 @@ static const char *const value_complaints[REQUEST_KEYS] = {
     "\"n\" is no number of 32 bits",
     "\"t\" is no number",
     "\"names\" is not an array of at most 1000 [id, kind, text]",
+    "\"shapes\" is not a bin of 12 bytes each, at most 65536",
     "\"cols\" is not a map of bin, each column once",
     "\"drop\" is no reason of a range drop",
     "\"door\" is not an array of at most 8 numbers",
@@ -620,12 +644,17 @@ static void judge_rows(struct request *request)
 {
     const struct batch *batch = request->batch;
     bool columns = (request->seen & BIT(KEY_COLUMNS)) != 0;
+    bool shapes = (request->seen & BIT(KEY_SHAPES)) != 0;
     bool drop = (request->seen & BIT(KEY_DROP)) != 0;
 
     if (batch->count == 0 && (columns || drop))
         complain(request, "\"n\" is 0, but there are \"cols\" or a \"drop\"");
     if (batch->count > 0 && columns == drop)
         complain(request, "not exactly one of \"cols\" and \"drop\"");
+    if (columns != shapes)
+        complain(request, "\"cols\" and \"shapes\" come together");
+    if (batch->shape_count > batch->count)
+        complain(request, "there are more \"shapes\" than rows");
     if (!columns)
         return;
     for (size_t c = 0; c < BATCH_COLUMNS; c++)
@@ -683,23 +712,29 @@ enum batch_verdict batch_decode(const void *data, size_t len_bytes, struct batch
 
 /* ---- rows ---- */
 
-static const unsigned char *cell(const struct batch *batch, enum batch_column column, uint32_t i)
+void batch_shape(const struct batch *batch, uint32_t shape, struct event_row *out)
 {
-    return batch->columns[column] + (size_t)i * batch_column_bytes[column];
+    uint64_t words[4] = {0};
+    int64_t time_ns = out->time_ns, latency_ns = out->latency_ns;
+
+    if (shape < batch->shape_count) {
+        memcpy(&words[2], batch->shapes + (size_t)shape * BATCH_SHAPE_BYTES, 8);
+        memcpy(&words[3], batch->shapes + (size_t)shape * BATCH_SHAPE_BYTES + 8, 4);
+    }
+    (void)event_row_unpack(words, out);
+    out->time_ns = time_ns;
+    out->latency_ns = latency_ns;
 }
 
 void batch_row(const struct batch *batch, uint32_t i, struct event_row *out)
 {
+    uint16_t shape;
+
     /* memcpy, because a bin may begin at any address. */
-    memcpy(&out->time_ns, cell(batch, BATCH_TIME, i), sizeof(out->time_ns));
-    memcpy(&out->latency_ns, cell(batch, BATCH_LATENCY, i), sizeof(out->latency_ns));
-    out->kind = *cell(batch, BATCH_KIND, i);
-    out->decision = *cell(batch, BATCH_DECISION, i);
-    out->action = *cell(batch, BATCH_ACTION, i);
-    memcpy(&out->reason, cell(batch, BATCH_REASON, i), sizeof(out->reason));
-    memcpy(&out->stage, cell(batch, BATCH_STAGE, i), sizeof(out->stage));
-    memcpy(&out->component, cell(batch, BATCH_COMPONENT, i), sizeof(out->component));
-    memcpy(&out->run_id, cell(batch, BATCH_RUN_ID, i), sizeof(out->run_id));
+    memcpy(&out->time_ns, batch->columns[BATCH_TIME] + (size_t)i * 8, 8);
+    memcpy(&out->latency_ns, batch->columns[BATCH_LATENCY] + (size_t)i * 8, 8);
+    memcpy(&shape, batch->columns[BATCH_SHAPE] + (size_t)i * 2, 2);
+    batch_shape(batch, shape, out);
 }
 
 static bool declared(const struct layout_name *const *by_id, ailive_name id, enum ailive_name_kind kind)

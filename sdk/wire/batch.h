@@ -9,7 +9,8 @@
  * Request map:
  *   "v" 1 | "p" bin 16 producer | "r" ring | "f" first | "n" count | "t" tail
  *   "names" [[id, kind, text], ...]     every name a row uses, once
- *   either "cols" {"time","kind","decision","action","reason","latency","stage","component","run_id": bin}
+ *   either "shapes" bin                 what a record is apart from time and latency: each that occurs, once
+ *      and "cols" {"time","latency","shape": bin}
  *   or     "drop" reason (enum event_drop)
  *   "door" [words]                      the ring's door-drop words
  *   "tot" [recorded, shipped, spooled, dropped]   the producer's, for display only
@@ -25,22 +26,18 @@
 
 #define BATCH_VERSION   1u
 #define BATCH_MAX_BYTES 131072u
-#define BATCH_ROW_BYTES                                                                                      \
-    27u /* 8 time, 1 kind, 1 decision, 1 action, 2 reason, 8 latency, 2 stage, 2 component, 2 run_id */
+#define BATCH_ROW_BYTES 18u /* 8 time, 8 latency, 2 shape */
+#define BATCH_SHAPE_BYTES                                                                                    \
+    12u /* 1 kind, 1 decision, 1 action, 1 zero, 2 reason, 2 stage, 2 component, 2 run_id */
+#define BATCH_MAX_SHAPES  65536u /* a row names its shape in 16 bits */
 #define BATCH_MAX_NAMES   AILIVE_NAMES_MAX
 #define BATCH_EPOCH_BYTES 16u
 
 /* Columns in the order of the wire. Each is count little-endian integers of its width, unaligned. */
 enum batch_column {
     BATCH_TIME,
-    BATCH_KIND,
-    BATCH_DECISION,
-    BATCH_ACTION,
-    BATCH_REASON,
     BATCH_LATENCY,
-    BATCH_STAGE,
-    BATCH_COMPONENT,
-    BATCH_RUN_ID,
+    BATCH_SHAPE,
     BATCH_COLUMNS
 };
 extern const uint8_t batch_column_bytes[BATCH_COLUMNS];
@@ -57,7 +54,9 @@ struct batch {
     uint64_t tail;
     int drop;                                    /* enum event_drop, or -1: records in columns */
     const unsigned char *columns[BATCH_COLUMNS]; /* NULL with drop, or when count is 0 */
-    const struct layout_name *names;             /* encode: the caller's; decode: the decoder's storage */
+    const unsigned char *shapes;                 /* shape_count times BATCH_SHAPE_BYTES; likewise */
+    uint32_t shape_count;
+    const struct layout_name *names; /* encode: the caller's; decode: the decoder's storage */
     uint32_t name_count;
     uint64_t door[LAYOUT_DOOR_WORDS];
     struct batch_totals totals;
@@ -67,8 +66,13 @@ struct batch {
  * not fit. */
 size_t batch_encode(const struct batch *batch, unsigned char *out, size_t cap_bytes);
 
-/* Most rows that fit beside names_bytes of names (sum of text lengths + 8 each). */
-uint32_t batch_rows_max(uint32_t name_count, size_t names_text_bytes);
+/* Most rows that fit beside these names and shapes. */
+uint32_t batch_rows_max(uint32_t name_count, size_t names_text_bytes, uint32_t shape_count);
+
+/* A shape's bytes from the two words of a ring's slot that hold it (layout.h), and the row it gives: its time
+ * and latency are left alone. */
+void batch_shape_put(const uint64_t words[4], unsigned char out[BATCH_SHAPE_BYTES]);
+void batch_shape(const struct batch *batch, uint32_t shape, struct event_row *out);
 
 enum batch_verdict {
     BATCH_OK = 0,
@@ -88,7 +92,7 @@ struct batch_storage {
 enum batch_verdict batch_decode(const void *data, size_t len_bytes, struct batch_storage *storage,
                                 struct batch *out, const char **why);
 
-/* Row i of a decoded batch. */
+/* Row i of a decoded batch. One whose shape is not there gets kind 0, which is none. */
 void batch_row(const struct batch *batch, uint32_t i, struct event_row *out);
 
 /* Whether a row may be counted: kind, decision and action in range, action present in an action row, each

@@ -64,6 +64,12 @@ int event_decision_find(const char *text, size_t len_bytes);
 int event_action_find(const char *text, size_t len_bytes);
 int event_kind_find(const char *text, size_t len_bytes);
 
+/* Whether words[0] of a slot is UTC, not counter ticks. */
+static inline bool event_slot_is_utc(const uint64_t words[4])
+{
+    return (words[2] >> 24 & AILIVE_SLOT_UTC) != 0;
+}
+
 /* A slot's four words to a row and back. time_ns of the row is left for the caller where the slot holds
  * counter ticks: returns true when words[0] already was UTC. */
 static inline bool event_row_unpack(const uint64_t words[4], struct event_row *out)
@@ -79,7 +85,7 @@ static inline bool event_row_unpack(const uint64_t words[4], struct event_row *o
     out->stage = (ailive_name)(what >> 48);
     out->component = (ailive_name)words[3];
     out->run_id = (ailive_name)(words[3] >> 16);
-    return (what >> 24 & AILIVE_SLOT_UTC) != 0;
+    return event_slot_is_utc(words);
 }
 void event_row_pack_utc(const struct event_row *row, uint64_t out_words[4]);
 

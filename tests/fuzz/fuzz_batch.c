@@ -28,6 +28,8 @@ static void check_pieces(const struct batch *batch, const uint8_t *data, size_t 
         FUZZ_CHECK(batch->names[i].len_bytes >= 1 && batch->names[i].len_bytes <= AILIVE_NAME_MAX_BYTES);
         FUZZ_CHECK(inside(batch->names[i].text, batch->names[i].len_bytes, data, len_bytes));
     }
+    FUZZ_CHECK(inside(batch->shapes, (size_t)batch->shape_count * BATCH_SHAPE_BYTES, data, len_bytes) ||
+               batch->shape_count == 0);
     for (size_t c = 0; c < BATCH_COLUMNS; c++) {
         FUZZ_CHECK((batch->columns[c] != NULL) == (batch->count > 0 && batch->drop < 0));
         if (batch->columns[c])
@@ -65,6 +67,9 @@ static void check_round_trip(const struct batch *batch)
     FUZZ_CHECK(again.name_count == batch->name_count);
     FUZZ_CHECK(memcmp(again.door, batch->door, sizeof(again.door)) == 0);
     FUZZ_CHECK(memcmp(&again.totals, &batch->totals, sizeof(again.totals)) == 0);
+    FUZZ_CHECK(again.shape_count == batch->shape_count);
+    FUZZ_CHECK(batch->shape_count == 0 ||
+               memcmp(again.shapes, batch->shapes, (size_t)batch->shape_count * BATCH_SHAPE_BYTES) == 0);
     for (size_t c = 0; c < BATCH_COLUMNS && batch->columns[c]; c++)
         FUZZ_CHECK(
             memcmp(again.columns[c], batch->columns[c], (size_t)batch->count * batch_column_bytes[c]) == 0);

@@ -21,8 +21,6 @@ ROWS = [(1769303388200000001, 1, 1, 3, 0, 85000000, 0, 8, 9),
         (1769303388200000002, 1, 2, 0, 11, 10000000, 0, 8, 9),
         (1769303388300000003, 2, 0, 5, 0, NONE, 0, 8, 9),
         (1769303388300000004, 3, 0, 0, 0, 1234, 10, 8, 9)]
-COLUMNS = [("time", "q"), ("kind", "B"), ("decision", "B"), ("action", "B"), ("reason", "H"), ("latency", "q"),
-           ("stage", "H"), ("component", "H"), ("run_id", "H")]
 NAMES = [[8, 3, "execution_watch"], [9, 4, "demo"], [10, 2, "risk_check"], [11, 1, "spread_too_wide"]]
 
 failures = []
@@ -40,10 +38,19 @@ def golden(name):
 
 
 def batch():
-    columns = {name: struct.pack(f"<{len(ROWS)}{code}", *(row[i] for row in ROWS))
-               for i, (name, code) in enumerate(COLUMNS)}
+    shapes = []
+    numbers = []
+    for _, kind, decision, action, reason, _, stage, component, run_id in ROWS:
+        shape = struct.pack("<BBBxHHHH", kind, decision, action, reason, stage, component, run_id)
+        if shape not in shapes:
+            shapes.append(shape)
+        numbers.append(shapes.index(shape))
+    columns = {"time": struct.pack(f"<{len(ROWS)}q", *(row[0] for row in ROWS)),
+               "latency": struct.pack(f"<{len(ROWS)}q", *(row[5] for row in ROWS)),
+               "shape": struct.pack(f"<{len(ROWS)}H", *numbers)}
     return msgpack.packb({"v": 1, "p": PRODUCER, "r": 3, "f": 70000, "n": len(ROWS), "t": 69990, "names": NAMES,
-                          "cols": columns, "door": [2, 0, 0, 0, 0, 0, 0, 0], "tot": [70010, 69000, 990, 10]})
+                          "shapes": b"".join(shapes), "cols": columns, "door": [2, 0, 0, 0, 0, 0, 0, 0],
+                          "tot": [70010, 69000, 990, 10]})
 
 
 def frame(request_id, body):
@@ -87,8 +94,8 @@ def main():
     check("the page's frame heads are those of the golden bytes",
           all(f"`{frame(5, body)[:9].hex(' ')}`" in text for body in (expected, expected_reply)))
 
-    rows = (131072 - 512) // 27
-    check("the page's number of rows without names is right", f"{rows:,} without names" in text)
+    rows = (131072 - 512 - 12) // 18
+    check("the page's number of rows without names is right", f"{rows:,} with one shape and no names" in text)
     lines = [json.loads(line) for line in re.findall(r'^\{"v":1.*\}$', text, flags=re.M)]
     check("the page shows spool lines of this producer",
           len(lines) == 4 and all(re.fullmatch(PRODUCER.hex() + r"\.[03]", line["sid"]) for line in lines))

@@ -28,15 +28,36 @@ struct sample {
     struct layout_name names[MAX_ROWS];
     char texts[MAX_ROWS][AILIVE_NAME_MAX_BYTES];
     unsigned char columns[BATCH_COLUMNS][MAX_ROWS * 8];
+    unsigned char shapes[MAX_ROWS * BATCH_SHAPE_BYTES];
 };
+
+/* The number of a row's shape, put behind the others when it is new. */
+static uint16_t sample_shape(struct sample *sample, const struct event_row *row)
+{
+    unsigned char shape[BATCH_SHAPE_BYTES];
+    uint64_t words[4];
+    uint32_t i = 0;
+
+    event_row_pack_utc(row, words);
+    batch_shape_put(words, shape);
+    while (i < sample->batch.shape_count &&
+           memcmp(sample->shapes + (size_t)i * BATCH_SHAPE_BYTES, shape, BATCH_SHAPE_BYTES) != 0)
+        i++;
+    memcpy(sample->shapes + (size_t)i * BATCH_SHAPE_BYTES, shape, BATCH_SHAPE_BYTES);
+    if (i == sample->batch.shape_count)
+        sample->batch.shape_count++;
+    return (uint16_t)i;
+}
 
 static void sample_columns(struct sample *sample)
 {
+    sample->batch.shape_count = 0;
+    sample->batch.shapes = sample->shapes;
     for (uint32_t i = 0; i < sample->batch.count; i++) {
         const struct event_row *row = &sample->rows[i];
-        const void *cells[BATCH_COLUMNS] = {&row->time_ns, &row->kind,      &row->decision,
-                                            &row->action,  &row->reason,    &row->latency_ns,
-                                            &row->stage,   &row->component, &row->run_id};
+        const uint16_t shape = sample_shape(sample, row);
+        const void *cells[BATCH_COLUMNS] = {&row->time_ns, &row->latency_ns, &shape};
+
         for (size_t c = 0; c < BATCH_COLUMNS; c++)
             memcpy(sample->columns[c] + (size_t)i * batch_column_bytes[c], cells[c], batch_column_bytes[c]);
     }
@@ -250,6 +271,8 @@ static void sample_random(struct sample *sample)
     sample_columns(sample);
     for (size_t c = 0; c < BATCH_COLUMNS && (batch->count == 0 || batch->drop >= 0); c++)
         batch->columns[c] = NULL;
+    if (batch->count == 0 || batch->drop >= 0)
+        batch->shape_count = 0;
 }
 
 static const msgpack_object *value_of(const msgpack_object *map, const char *key)
@@ -313,8 +336,7 @@ static void witness_names(const msgpack_object *names, const struct sample *samp
 
 static void witness_columns(const msgpack_object *columns, const struct sample *sample)
 {
-    static const char *const keys[BATCH_COLUMNS] = {"time",    "kind",  "decision",  "action", "reason",
-                                                    "latency", "stage", "component", "run_id"};
+    static const char *const keys[BATCH_COLUMNS] = {"time", "latency", "shape"};
 
     if (sample->batch.count == 0 || sample->batch.drop >= 0) {
         assert_null(columns);
@@ -349,6 +371,8 @@ static void witness(const unsigned char *bytes, size_t len, const struct sample 
     assert_number(value_of(map, "t"), batch->tail);
     witness_names(value_of(map, "names"), sample);
     witness_columns(value_of(map, "cols"), sample);
+    if (value_of(map, "cols"))
+        assert_bin(value_of(map, "shapes"), sample->shapes, (size_t)batch->shape_count * BATCH_SHAPE_BYTES);
     if (batch->drop >= 0)
         assert_number(value_of(map, "drop"), (uint64_t)batch->drop);
     else
@@ -425,7 +449,7 @@ static void longest_reply_fits_its_limit(void **state)
 }
 
 /* The largest numbers everywhere and as many rows as batch_rows_max() allows. */
-static void check_rows_max(uint32_t name_count, uint8_t text_bytes)
+static void check_rows_max(uint32_t name_count, uint8_t text_bytes, uint32_t shape_count)
 {
     static unsigned char zeros[BATCH_MAX_BYTES], out[BATCH_MAX_BYTES];
     static struct layout_name names[BATCH_MAX_NAMES];
@@ -437,7 +461,9 @@ static void check_rows_max(uint32_t name_count, uint8_t text_bytes)
     for (uint32_t i = 0; i < name_count; i++)
         names[i] = (struct layout_name){(ailive_name)(65535 - i), AILIVE_NAME_RUN_ID, text_bytes, text};
     batch.name_count = name_count;
-    batch.count = batch_rows_max(name_count, (size_t)name_count * text_bytes);
+    batch.shapes = zeros;
+    batch.shape_count = shape_count;
+    batch.count = batch_rows_max(name_count, (size_t)name_count * text_bytes, shape_count);
     batch.first = UINT64_MAX - batch.count;
     memset(batch.door, 0xff, sizeof(batch.door));
     memset(&batch.totals, 0xff, sizeof(batch.totals));
@@ -446,7 +472,8 @@ static void check_rows_max(uint32_t name_count, uint8_t text_bytes)
     assert_true(batch.count > 900);
     len = batch_encode(&batch, out, sizeof(out));
     assert_true(len > 0);
-    assert_true(len <= 300 + (size_t)name_count * (8 + text_bytes) + (size_t)batch.count * BATCH_ROW_BYTES);
+    assert_true(len <= 300 + (size_t)name_count * (8 + text_bytes) + (size_t)batch.count * BATCH_ROW_BYTES +
+                           (size_t)shape_count * BATCH_SHAPE_BYTES);
     assert_int_equal(batch_decode(out, len, &storage, &again, NULL), BATCH_OK);
     assert_int_equal(again.count, batch.count);
 }
@@ -454,12 +481,14 @@ static void check_rows_max(uint32_t name_count, uint8_t text_bytes)
 static void batch_of_the_most_rows_fits_its_limit(void **state)
 {
     (void)state;
-    check_rows_max(0, 0);
-    check_rows_max(BATCH_MAX_NAMES, AILIVE_NAME_MAX_BYTES);
-    check_rows_max(BATCH_MAX_NAMES, 1);
-    assert_int_equal(batch_rows_max(1000, 131072), 0);
-    assert_int_equal(batch_rows_max(UINT32_MAX, 0), 0);
-    assert_int_equal(batch_rows_max(0, SIZE_MAX), 0);
+    check_rows_max(0, 0, 1);
+    check_rows_max(BATCH_MAX_NAMES, AILIVE_NAME_MAX_BYTES, 1);
+    check_rows_max(BATCH_MAX_NAMES, 1, 1);
+    check_rows_max(4, 10, 4000);
+    assert_int_equal(batch_rows_max(1000, 131072, 0), 0);
+    assert_int_equal(batch_rows_max(UINT32_MAX, 0, 0), 0);
+    assert_int_equal(batch_rows_max(0, SIZE_MAX, 0), 0);
+    assert_int_equal(batch_rows_max(0, 0, UINT32_MAX), 0);
 }
 
 /* ---- damage ---- */
@@ -586,10 +615,10 @@ static void add_address(struct message *message, uint64_t version, uint64_t ring
 
 static void add_columns(struct message *message, uint32_t rows)
 {
-    static const char *const keys[BATCH_COLUMNS] = {"time",    "kind",  "decision",  "action", "reason",
-                                                    "latency", "stage", "component", "run_id"};
+    static const char *const keys[BATCH_COLUMNS] = {"time", "latency", "shape"};
     static const unsigned char zeros[MAX_ROWS * 8];
 
+    add_bin(message, "shapes", zeros, rows > 0 ? BATCH_SHAPE_BYTES : 0);
     add_key(message, "cols");
     msgpack_pack_map(&message->packer, BATCH_COLUMNS);
     for (size_t c = 0; c < BATCH_COLUMNS; c++)
@@ -618,7 +647,7 @@ static void required_keys_alone_are_a_batch(void **state)
     message_begin(&message, 6);
     add_address(&message, 1, 0, 0, 0);
     assert_verdict(&message, BATCH_OK, NULL);
-    message_begin(&message, 7);
+    message_begin(&message, 8);
     add_address(&message, 1, 5, 7, 2);
     add_columns(&message, 2);
     assert_verdict(&message, BATCH_OK, NULL);
@@ -649,11 +678,11 @@ static void numbers_out_of_range_are_refused(void **state)
     message_begin(&message, 6);
     add_address(&message, 1, LAYOUT_RINGS_MAX, 0, 0);
     assert_verdict(&message, BATCH_MALFORMED, "1024");
-    message_begin(&message, 7);
+    message_begin(&message, 8);
     add_address(&message, 1, 1, UINT64_MAX - 1, 2);
     add_columns(&message, 2);
     assert_verdict(&message, BATCH_MALFORMED, "beyond 64 bits");
-    message_begin(&message, 7);
+    message_begin(&message, 8);
     add_address(&message, 1, 1, UINT64_MAX - 2, 2);
     add_columns(&message, 2);
     assert_verdict(&message, BATCH_OK, NULL);
@@ -667,19 +696,19 @@ static void rows_must_be_there_once_and_of_their_length(void **state)
     struct message message;
 
     (void)state;
-    message_begin(&message, 7);
+    message_begin(&message, 8);
     add_address(&message, 1, 1, 0, 3);
     add_columns(&message, 2);
     assert_verdict(&message, BATCH_MALFORMED, "count times width");
     message_begin(&message, 6);
     add_address(&message, 1, 1, 0, 3);
     assert_verdict(&message, BATCH_MALFORMED, "exactly one");
-    message_begin(&message, 8);
+    message_begin(&message, 9);
     add_address(&message, 1, 1, 0, 2);
     add_columns(&message, 2);
     add_number(&message, "drop", EVENT_DROP_SPOOL_FULL);
     assert_verdict(&message, BATCH_MALFORMED, "exactly one");
-    message_begin(&message, 7);
+    message_begin(&message, 8);
     add_address(&message, 1, 1, 0, 0);
     add_columns(&message, 0);
     assert_verdict(&message, BATCH_MALFORMED, "\"n\" is 0");
@@ -688,14 +717,59 @@ static void rows_must_be_there_once_and_of_their_length(void **state)
     add_key(&message, "cols");
     msgpack_pack_map(&message.packer, 1);
     add_bin(&message, "time", "0123456789abcdef", 16);
+    assert_verdict(&message, BATCH_MALFORMED, "come together");
+    message_begin(&message, 8);
+    add_address(&message, 1, 1, 0, 2);
+    add_bin(&message, "shapes", "0123456789ab", 12);
+    add_key(&message, "cols");
+    msgpack_pack_map(&message.packer, 1);
+    add_bin(&message, "time", "0123456789abcdef", 16);
     assert_verdict(&message, BATCH_MALFORMED, "a column is missing");
+    message_begin(&message, 8);
+    add_address(&message, 1, 1, 0, 2);
+    add_bin(&message, "shapes", "0123456789abc", 13);
+    add_key(&message, "cols");
+    msgpack_pack_map(&message.packer, 0);
+    assert_verdict(&message, BATCH_MALFORMED, "12 bytes each");
+    message_begin(&message, 8);
+    add_address(&message, 1, 1, 0, 1);
+    add_bin(&message, "shapes", "0123456789ab0123456789ab", 24);
+    add_key(&message, "cols");
+    msgpack_pack_map(&message.packer, 0);
+    assert_verdict(&message, BATCH_MALFORMED, "more \"shapes\" than rows");
     message_begin(&message, 7);
     add_address(&message, 1, 1, 0, 2);
     add_key(&message, "cols");
     msgpack_pack_map(&message.packer, 2);
-    add_bin(&message, "kind", "01", 2);
-    add_bin(&message, "kind", "01", 2);
+    add_bin(&message, "shape", "0101", 4);
+    add_bin(&message, "shape", "0101", 4);
     assert_verdict(&message, BATCH_MALFORMED, "each column once");
+}
+
+static void a_row_whose_shape_is_not_there_is_of_no_kind(void **state)
+{
+    static const uint64_t words[4] = {0, 0, AILIVE_KIND_ACTION | AILIVE_FILL << 16, 8 | 9 << 16};
+    static const uint16_t shapes[3] = {0, 1, 65535};
+    static const int64_t zeros[3];
+    unsigned char shape[BATCH_SHAPE_BYTES];
+    struct batch batch = {.drop = -1,
+                          .count = 3,
+                          .shapes = shape,
+                          .shape_count = 1,
+                          .columns = {(const unsigned char *)zeros, (const unsigned char *)zeros,
+                                      (const unsigned char *)shapes}};
+    struct event_row row;
+
+    (void)state;
+    batch_shape_put(words, shape);
+    batch_row(&batch, 0, &row);
+    assert_int_equal(row.kind, AILIVE_KIND_ACTION);
+    assert_int_equal(row.action, AILIVE_FILL);
+    assert_int_equal(row.run_id, 9);
+    for (uint32_t i = 1; i < 3; i++) {
+        batch_row(&batch, i, &row);
+        assert_int_equal(row.kind, 0);
+    }
 }
 
 static void only_reasons_of_ranges_are_drops(void **state)
@@ -1070,6 +1144,7 @@ int main(void)
         cmocka_unit_test(each_required_key_is_missed),
         cmocka_unit_test(numbers_out_of_range_are_refused),
         cmocka_unit_test(rows_must_be_there_once_and_of_their_length),
+        cmocka_unit_test(a_row_whose_shape_is_not_there_is_of_no_kind),
         cmocka_unit_test(only_reasons_of_ranges_are_drops),
         cmocka_unit_test(key_that_stands_twice_is_refused),
         cmocka_unit_test(unknown_keys_of_every_type_are_skipped),

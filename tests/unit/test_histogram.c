@@ -78,7 +78,7 @@ static void cells_lie_in_the_bucket_of_each_of_their_latencies(void **state)
         int64_t middle = at < 63 ? (int64_t)1 << at : histogram_cell_bounds[at - 63];
 
         for (int64_t ns = middle - 2; ns <= middle + 2; ns++) {
-            uint64_t cells[HISTOGRAM_CELLS] = {0};
+            uint32_t cells[HISTOGRAM_CELLS] = {0};
             unsigned cell = 0;
 
             if (ns < 0)

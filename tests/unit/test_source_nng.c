@@ -159,13 +159,14 @@ static bool reply_received(int fd, struct batch_reply *reply, int timeout_ms)
 
 struct columns {
     int64_t time[ROWS], latency[ROWS];
-    uint8_t kind[ROWS], decision[ROWS], action[ROWS];
-    uint16_t reason[ROWS], stage[ROWS], component[ROWS], run_id[ROWS];
+    uint16_t shape[ROWS];
 };
 
 static size_t batch_make(uint64_t first, unsigned bad_rows, unsigned char out[4096])
 {
+    static unsigned char shapes[2 * BATCH_SHAPE_BYTES];
     static struct columns columns;
+    uint64_t words[4];
     static const struct layout_name names[] = {{AILIVE_COMPONENT_DEFAULT, AILIVE_NAME_COMPONENT, 1, "c"},
                                                {AILIVE_RUN_ID_DEFAULT, AILIVE_NAME_RUN_ID, 1, "r"}};
     struct batch batch = {.producer = producer,
@@ -179,23 +180,25 @@ static size_t batch_make(uint64_t first, unsigned bad_rows, unsigned char out[40
                           .totals = {.recorded = first + ROWS}};
     size_t len_bytes;
 
+    for (unsigned i = 0; i < 2; i++) { /* an accept, and a decision that is none */
+        struct event_row row = {.kind = AILIVE_KIND_DECISION,
+                                .decision = i == 0 ? AILIVE_ACCEPT : 77,
+                                .component = AILIVE_COMPONENT_DEFAULT,
+                                .run_id = AILIVE_RUN_ID_DEFAULT};
+
+        event_row_pack_utc(&row, words);
+        batch_shape_put(words, shapes + (size_t)i * BATCH_SHAPE_BYTES);
+    }
     for (unsigned i = 0; i < ROWS; i++) {
         columns.time[i] = 1769303388000000000;
         columns.latency[i] = 1000000;
-        columns.kind[i] = AILIVE_KIND_DECISION;
-        columns.decision[i] = i < bad_rows ? 77 : AILIVE_ACCEPT;
-        columns.component[i] = AILIVE_COMPONENT_DEFAULT;
-        columns.run_id[i] = AILIVE_RUN_ID_DEFAULT;
+        columns.shape[i] = i < bad_rows;
     }
     batch.columns[BATCH_TIME] = (unsigned char *)columns.time;
-    batch.columns[BATCH_KIND] = columns.kind;
-    batch.columns[BATCH_DECISION] = columns.decision;
-    batch.columns[BATCH_ACTION] = columns.action;
-    batch.columns[BATCH_REASON] = (unsigned char *)columns.reason;
     batch.columns[BATCH_LATENCY] = (unsigned char *)columns.latency;
-    batch.columns[BATCH_STAGE] = (unsigned char *)columns.stage;
-    batch.columns[BATCH_COMPONENT] = (unsigned char *)columns.component;
-    batch.columns[BATCH_RUN_ID] = (unsigned char *)columns.run_id;
+    batch.columns[BATCH_SHAPE] = (unsigned char *)columns.shape;
+    batch.shapes = shapes;
+    batch.shape_count = 2;
     len_bytes = batch_encode(&batch, out, 4096);
     assert_true(len_bytes > 0);
     return len_bytes;
