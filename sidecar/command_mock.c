@@ -76,7 +76,7 @@ static int mock_open(struct mock *mock)
     if (!config_listen(mock->listen, &listen, error, sizeof(error)))
         return command_usage("mock", "%s", error);
     if (http_listen(&listen, &fd, &port, error, sizeof(error)) != 0 ||
-        http_open(fd, &contents, &mock->http, error, sizeof(error)) != 0) {
+        http_open(fd, &contents, NULL, &mock->http, error, sizeof(error)) != 0) {
         log_error("mock of %s: %s", mock->name, error);
         return COMMAND_FAILED;
     }

@@ -17,6 +17,7 @@
 #include "source_nng.h"
 #include "source_ring.h"
 #include "state.h"
+#include "tls.h"
 
 #include <wire/paths.h>
 
@@ -54,6 +55,7 @@ static const char help[] =
     "                      $PEAK_TRADE_AI_COMPONENT, else execution_watch\n"
     "  --run-id R          likewise; default $PEAK_TRADE_AI_RUN_ID, else na\n"
     "  --reason NAME       a registered reason that keeps its name besides the eight; any number\n"
+    "  --web.config.file F TLS and users of the HTTP side, in the format of Prometheus' exporters\n"
     "  --created-series    OpenMetrics tells since when counters and histograms count (_created)\n"
     "  --help, --version\n"
     "\n"
@@ -71,7 +73,8 @@ enum {
     OPTION_COMPONENT,
     OPTION_RUN_ID,
     OPTION_REASON,
-    OPTION_CREATED
+    OPTION_CREATED,
+    OPTION_WEB_CONFIG
 };
 
 static const struct option options[] = {{"listen", required_argument, 0, OPTION_LISTEN},
@@ -84,6 +87,7 @@ static const struct option options[] = {{"listen", required_argument, 0, OPTION_
                                         {"component", required_argument, 0, OPTION_COMPONENT},
                                         {"run-id", required_argument, 0, OPTION_RUN_ID},
                                         {"reason", required_argument, 0, OPTION_REASON},
+                                        {"web.config.file", required_argument, 0, OPTION_WEB_CONFIG},
                                         {"created-series", no_argument, 0, OPTION_CREATED},
                                         COMMAND_COMMON_OPTIONS,
                                         {0, 0, 0, 0}};
@@ -91,6 +95,7 @@ static const struct option options[] = {{"listen", required_argument, 0, OPTION_
 struct settings {
     const char *given_listen, *given_ipc, *given_state, *given_runtime, *given_spool;
     const char *given_component, *given_run_id;
+    const char *web_config; /* a file; NULL: none */
     bool from_end, created;
     struct config_listen listen;
     char ipc[PATHS_MAX_BYTES], state[PATHS_MAX_BYTES], runtime[PATHS_MAX_BYTES], spool[PATHS_MAX_BYTES];
@@ -111,6 +116,7 @@ struct sidecar {
     struct source_file *files;
     struct source_ring *rings;
     struct source_nng *nng;
+    struct web_config *web;
     struct http *http;
     struct self self;
     struct config_listen listen; /* where it listens */
@@ -174,6 +180,9 @@ static int take_option(struct settings *settings, int option, const char *value)
         return COMMAND_OK;
     case OPTION_RUN_ID:
         settings->given_run_id = value;
+        return COMMAND_OK;
+    case OPTION_WEB_CONFIG:
+        settings->web_config = value;
         return COMMAND_OK;
     case OPTION_CREATED:
         settings->created = true;
@@ -363,21 +372,31 @@ static int open_listener(struct sidecar *sidecar, const struct settings *setting
     return -1;
 }
 
+static int open_web(struct sidecar *sidecar, const struct settings *settings, char *error)
+{
+    if (settings->web_config == NULL)
+        return 0;
+    if (web_config_read(settings->web_config, &sidecar->web, error, ERROR_BYTES) != 0)
+        return -1;
+    return sidecar->web->certificate != NULL ? tls_check(sidecar->web, error, ERROR_BYTES) : 0;
+}
+
 static int open_http(struct sidecar *sidecar, char *error)
 {
     struct http_contents contents = {sidecar, contents_generation, contents_metrics, contents_ready, NULL};
     int fd = sidecar->http_fd;
 
     sidecar->http_fd = -1;
-    return http_open(fd, &contents, &sidecar->http, error, ERROR_BYTES);
+    return http_open(fd, &contents, sidecar->web, &sidecar->http, error, ERROR_BYTES);
 }
 
 static void announce(const struct sidecar *sidecar, const struct settings *settings)
 {
     bool v6 = strchr(sidecar->listen.address, ':') != NULL;
+    bool tls = sidecar->web != NULL && sidecar->web->certificate != NULL;
 
-    log_info("listening on http://%s%s%s:%u/metrics", v6 ? "[" : "", sidecar->listen.address, v6 ? "]" : "",
-             sidecar->listen.port);
+    log_info("listening on %s://%s%s%s:%u/metrics", tls ? "https" : "http", v6 ? "[" : "",
+             sidecar->listen.address, v6 ? "]" : "", sidecar->listen.port);
     log_info("listening on %s", settings->ipc);
     for (size_t i = 0; i < settings->jsonl_count; i++)
         log_info("following %s", settings->jsonl[i]);
@@ -388,9 +407,10 @@ static void announce(const struct sidecar *sidecar, const struct settings *setti
  * until all is open. Whatever can refuse comes before the socket that producers see. */
 static int sidecar_open(struct sidecar *sidecar, const struct settings *settings, char *error)
 {
-    if (open_listener(sidecar, settings, error) != 0 || open_http(sidecar, error) != 0 ||
-        open_core(sidecar, settings, error) != 0 || open_files(sidecar, settings, error) != 0 ||
-        open_rings(sidecar, settings, error) != 0 || open_nng(sidecar, settings, error) != 0)
+    if (open_listener(sidecar, settings, error) != 0 || open_web(sidecar, settings, error) != 0 ||
+        open_http(sidecar, error) != 0 || open_core(sidecar, settings, error) != 0 ||
+        open_files(sidecar, settings, error) != 0 || open_rings(sidecar, settings, error) != 0 ||
+        open_nng(sidecar, settings, error) != 0)
         return -1;
     sidecar->self = (struct self){sidecar->ingest, sidecar->nng, sidecar->files, sidecar->rings};
     /* Pairs with has_started(): http's thread, which already runs, must see whole parts. */
@@ -407,6 +427,7 @@ static void sidecar_close(struct sidecar *sidecar)
     struct source_nng *nng = sidecar->nng;
 
     http_close(sidecar->http);
+    web_config_free(sidecar->web);
     /* The ring source asks nng who is connected: it goes first; it looks once more while it closes. */
     source_ring_close(sidecar->rings);
     source_nng_close(nng);

@@ -10,11 +10,13 @@
 #include "http.h"
 
 #include "accept.h"
+#include "auth.h"
 #include "failure.h"
 #include "gzip.h"
 #include "log.h"
 #include "now.h"
 #include "port_holder.h"
+#include "tls.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -58,6 +60,8 @@ struct page {
 
 struct http {
     struct http_contents contents;
+    const struct web_config *web; /* NULL: no TLS, no users */
+    struct auth *auth;            /* NULL: nobody is asked who he is */
     struct MHD_Daemon *daemon;
     pthread_mutex_t lock;
     struct client clients[CLIENTS_MAX];
@@ -271,6 +275,8 @@ static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
     if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
         MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+    if (status == MHD_HTTP_UNAUTHORIZED)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Basic realm=\"ailive\"");
     result = MHD_queue_response(connection, status, response);
     MHD_destroy_response(response);
     return result;
@@ -473,6 +479,32 @@ static enum MHD_Result answer_path(struct http *http, struct MHD_Connection *con
     return answer_text(connection, MHD_HTTP_NOT_FOUND, plain_type, "not found; see /metrics\n");
 }
 
+/* ---- who may ask ---- */
+
+static bool certificate_is_fine(const struct http *http, struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info;
+
+    if (http->web == NULL || http->web->client_auth == WEB_CLIENT_NONE)
+        return true;
+    info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    return tls_peer_is_fine(http->web, info != NULL ? info->tls_session : NULL);
+}
+
+static bool user_is_known(const struct http *http, struct MHD_Connection *connection)
+{
+    char *password = NULL, *name;
+    bool known;
+
+    if (http->auth == NULL)
+        return true;
+    name = MHD_basic_auth_get_username_password(connection, &password);
+    known = auth_check(http->auth, name, password);
+    MHD_free(name);
+    MHD_free(password);
+    return known;
+}
+
 /* microhttpd calls it with the headers, with each piece of a body, and at the end. A refusal at the first
  * call needs no body to be read. */
 static enum MHD_Result request_handle(void *context, struct MHD_Connection *connection, const char *path,
@@ -489,12 +521,14 @@ static enum MHD_Result request_handle(void *context, struct MHD_Connection *conn
     if (*request == NULL) {
         *request = &seen;
         client_turn(context, connection, true);
-        return MHD_YES;
+        return certificate_is_fine(context, connection) ? MHD_YES : MHD_NO;
     }
     if (*body_bytes > 0) {
         *body_bytes = 0; /* a body with GET means nothing */
         return MHD_YES;
     }
+    if (!user_is_known(context, connection))
+        return answer_text(connection, MHD_HTTP_UNAUTHORIZED, plain_type, "name and password are needed\n");
     return answer_path(context, connection, target_path(path));
 }
 
@@ -508,9 +542,32 @@ static void message_ignore(void *context, const char *format, va_list arguments)
 
 /* ---- opening and closing ---- */
 
+static void add_option(struct MHD_OptionItem *options, size_t *used, enum MHD_OPTION option, const char *text)
+{
+    options[(*used)++] = (struct MHD_OptionItem){option, 0, (void *)(uintptr_t)text};
+}
+
+/* options: room for five. Returns the flag that goes with them. */
+static unsigned tls_options(const struct web_config *web, struct MHD_OptionItem *options)
+{
+    size_t used = 0;
+
+    if (web != NULL && web->certificate != NULL) {
+        add_option(options, &used, MHD_OPTION_HTTPS_MEM_CERT, web->certificate);
+        add_option(options, &used, MHD_OPTION_HTTPS_MEM_KEY, web->key);
+        add_option(options, &used, MHD_OPTION_HTTPS_PRIORITIES, tls_priorities(web));
+        if (web->client_ca != NULL)
+            add_option(options, &used, MHD_OPTION_HTTPS_MEM_TRUST, web->client_ca);
+    }
+    options[used] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
+    return used > 0 ? MHD_USE_TLS : 0;
+}
+
 static struct MHD_Daemon *daemon_start(struct http *http, int fd)
 {
-    const unsigned flags = MHD_USE_EPOLL | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ERROR_LOG;
+    struct MHD_OptionItem tls[5];
+    const unsigned flags =
+        MHD_USE_EPOLL | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ERROR_LOG | tls_options(http->web, tls);
 
     return MHD_start_daemon(flags, 0, NULL, NULL, request_handle, http,            /**/
                             MHD_OPTION_EXTERNAL_LOGGER, message_ignore, NULL,      /**/
@@ -519,12 +576,38 @@ static struct MHD_Daemon *daemon_start(struct http *http, int fd)
                             MHD_OPTION_CONNECTION_TIMEOUT, HTTP_HEAD_MS / 1000,    /**/
                             MHD_OPTION_NOTIFY_CONNECTION, connection_notify, http, /**/
                             MHD_OPTION_NOTIFY_COMPLETED, request_completed, http,  /**/
+                            MHD_OPTION_ARRAY, tls,                                 /**/
                             MHD_OPTION_END);
 }
 
-int http_open(int fd, const struct http_contents *contents, struct http **out, char *error, size_t error_cap)
+static void http_free(struct http *http)
+{
+    auth_free(http->auth);
+    pthread_mutex_destroy(&http->lock);
+    free(http);
+}
+
+static struct http *http_new(const struct http_contents *contents, const struct web_config *web)
 {
     struct http *http = calloc(1, sizeof(*http));
+
+    if (http == NULL)
+        return NULL;
+    http->contents = *contents;
+    http->web = web;
+    pthread_mutex_init(&http->lock, NULL);
+    for (size_t i = 0; i < CLIENTS_MAX; i++)
+        http->clients[i].fd = -1;
+    if (web == NULL || web->user_count == 0 || (http->auth = auth_new(web)) != NULL)
+        return http;
+    http_free(http);
+    return NULL;
+}
+
+int http_open(int fd, const struct http_contents *contents, const struct web_config *web, struct http **out,
+              char *error, size_t error_cap)
+{
+    struct http *http = http_new(contents, web);
     sigset_t all, before;
 
     *out = NULL;
@@ -532,17 +615,12 @@ int http_open(int fd, const struct http_contents *contents, struct http **out, c
         close(fd);
         return failure_say(error, error_cap, "out of memory");
     }
-    http->contents = *contents;
-    pthread_mutex_init(&http->lock, NULL);
-    for (size_t i = 0; i < CLIENTS_MAX; i++)
-        http->clients[i].fd = -1;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     http->daemon = daemon_start(http, fd);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (http->daemon == NULL) {
-        pthread_mutex_destroy(&http->lock);
-        free(http);
+        http_free(http);
         close(fd);
         return failure_say(error, error_cap, "cannot start the HTTP server: %s", strerror(errno));
     }
@@ -556,6 +634,5 @@ void http_close(struct http *http)
         return;
     MHD_stop_daemon(http->daemon);
     pages_fini(http);
-    pthread_mutex_destroy(&http->lock);
-    free(http);
+    http_free(http);
 }

@@ -16,6 +16,7 @@
 
 #include "config.h"
 #include "expose.h"
+#include "web_config.h"
 
 #define HTTP_CONNECTIONS_MAX 128u
 #define HTTP_HEAD_MS         10000
@@ -41,8 +42,10 @@ int http_listen(const struct config_listen *listen, int *fd, uint16_t *port, cha
 /* Where a socket that was opened for us listens. -1: it cannot be told. */
 int http_address(int fd, struct config_listen *out);
 
-/* Begins to answer on fd, which it takes over. -1 with a line in error. */
-int http_open(int fd, const struct http_contents *contents, struct http **out, char *error, size_t error_cap);
+/* Begins to answer on fd, which it takes over. web: TLS and users, must live as long; NULL: neither. -1 with
+ * a line in error. */
+int http_open(int fd, const struct http_contents *contents, const struct web_config *web, struct http **out,
+              char *error, size_t error_cap);
 
 /* From a timer: closes connections that are too old. */
 void http_reap(struct http *http);

@@ -21,6 +21,9 @@ THIRD_PARTY = {
     r"simdjson": {"sidecar/json.cc", "sidecar/prom_answer.cc"},
     r"libdeflate": {"sidecar/gzip.c"},
     r"nettle/": {"sidecar/digest.c"},
+    r"yaml\.h": {"sidecar/web_config.c"},
+    r"gnutls/": {"sidecar/tls.c", "sidecar/auth.c"},
+    r"crypt\.h": {"sidecar/auth.c"},
     r"curl/": {"sidecar/http_get.c"},
     r"zlib\.h": {"sidecar/lines.c", "sidecar/command_replay.c", "sidecar/source_file.c", "sidecar/http.c"},
 }

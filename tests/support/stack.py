@@ -203,5 +203,34 @@ class StackTest(unittest.TestCase):
         return json.loads(done.stdout)
 
 
+    def prometheus(self, config, *options):
+        """Starts Debian's Prometheus with this configuration on a free port; gives its URL."""
+        (self.folder / "prometheus.yml").write_text(config)
+        url = f"http://127.0.0.1:{free_port()}"
+        self.start("prometheus", f"--config.file={self.folder}/prometheus.yml", "--log.level=warn",
+                   f"--storage.tsdb.path={self.folder}/tsdb", "--web.listen-address=" + url[len("http://"):], *options)
+        wait_for("prometheus is ready", lambda: self.prometheus_ready(url), 30)
+        return url
+
+    def prometheus_ready(self, url):
+        try:
+            urllib.request.urlopen(url + "/-/ready", timeout=2).read()
+            return True
+        except OSError:
+            return False
+
+    def prometheus_get(self, url, path, **parameters):
+        """The `data` of an answer of its HTTP API."""
+        with urllib.request.urlopen(url + path + "?" + urllib.parse.urlencode(parameters), timeout=5) as answer:
+            body = json.load(answer)
+        self.assertEqual("success", body["status"])
+        return body["data"]
+
+    def prometheus_value(self, url, expression):
+        """The value of an expression that gives one series, else None."""
+        result = self.prometheus_get(url, "/api/v1/query", query=expression)["result"]
+        return float(result[0]["value"][1]) if len(result) == 1 else None
+
+
 def main():
     unittest.main(verbosity=2)

@@ -61,7 +61,7 @@ static int begin(void **context)
     ready = true;
     where = (struct config_listen){.address = "127.0.0.1", .port = 0};
     if (http_listen(&where, &fd, &port, error, sizeof(error)) != 0 ||
-        http_open(fd, &contents, &http, error, sizeof(error)) != 0)
+        http_open(fd, &contents, NULL, &http, error, sizeof(error)) != 0)
         fail_msg("%s", error);
     return 0;
 }
@@ -309,7 +309,7 @@ static void a_port_of_connections_just_closed_can_be_taken_again(void **context)
     http = NULL;
     assert_int_equal(http_listen(&again, &fd, &same, error, sizeof(error)), 0);
     assert_int_equal(same, port);
-    assert_int_equal(http_open(fd, &contents, &http, error, sizeof(error)), 0);
+    assert_int_equal(http_open(fd, &contents, NULL, &http, error, sizeof(error)), 0);
     has_status(asked(REQUEST("GET", "/metrics")), "200");
 }
 
