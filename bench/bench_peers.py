@@ -25,6 +25,7 @@ BIN = pathlib.Path(os.environ.get("AILIVE_BIN", BIN))
 BACK_TO_BACK = "recording call, 1 name: back to back, mean of the lower 99 %"
 BURSTS = "recording call, 1 name: bursts of 20, mean of the lower 99 %"
 LINES = "replay of 1 GB, sample_v1, one core"
+SOON = "1,000 lines a second: append to visible in /metrics, median"
 TAIL = "one writer flat out: lines a second"
 QUICK = "--quick" in sys.argv[1:]
 REPEATS = 1 if QUICK else 3
@@ -213,28 +214,49 @@ def wait_for(condition, seconds):
         time.sleep(0.005)
 
 
-def tail_mtail(folder, path, number):
-    """A writer flat out, as in bench_tail: from its first piece until the last line is counted."""
+@contextlib.contextmanager
+def mtail_following(folder):
+    """mtail at the end of an empty log; gives the log and the port of its metrics."""
     log, port = folder / "tailed.jsonl", free_port()
     log.write_bytes(b"")
-    text = path.read_bytes()
     command = ["mtail", "-progs", mtail_program(folder), "-logs", log, "-address", "127.0.0.1", "-port", str(port),
                "-log_dir", folder]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             wait_for(lambda: mtail_metrics(port) >= 0, 20)
             time.sleep(1)
-            begin = time.monotonic()
-            with open(log, "ab", buffering=0) as out:
-                for at in range(0, len(text), 65536):
-                    out.write(text[at:at + 65536])
-            wait_for(lambda: mtail_metrics(port) >= number, 120)
-            took = time.monotonic() - begin
-            counts["mtail tailed lines"] = [number, mtail_metrics(port)]
+            yield log, port
         finally:
             process.terminate()
             process.wait(timeout=30)
+
+
+def tail_mtail(folder, path, number):
+    """A writer flat out, as in bench_tail: from its first piece until the last line is counted."""
+    text = path.read_bytes()
+    with mtail_following(folder) as (log, port):
+        begin = time.monotonic()
+        with open(log, "ab", buffering=0) as out:
+            for at in range(0, len(text), 65536):
+                out.write(text[at:at + 65536])
+        wait_for(lambda: mtail_metrics(port) >= number, 120)
+        took = time.monotonic() - begin
+        counts["mtail tailed lines"] = [number, mtail_metrics(port)]
     return number / took / 1e6
+
+
+def soon_mtail(folder, path):
+    """Median ms from the append of one line until /metrics counts it."""
+    number, delays = (3 if QUICK else 40), []
+    with open(path, "rb") as made, mtail_following(folder) as (log, port), open(log, "ab", buffering=0) as out:
+        for seen in range(1, number + 1):
+            time.sleep(0.013 * (seen % 7))  # no step with its polls
+            begin = time.monotonic()
+            out.write(made.readline())
+            wait_for(lambda wanted=seen: mtail_metrics(port) >= wanted, 20)
+            delays.append((time.monotonic() - begin) * 1e3)
+        counts["mtail single lines"] = [number, mtail_metrics(port)]
+    return statistics.median(delays)
 
 
 def lines(folder, have):
@@ -245,6 +267,7 @@ def lines(folder, have):
     if have("mtail"):
         lines_of("mtail", path, number, lambda: aggregate_mtail(folder, path))
         row("mtail", TAIL, "million/s", [tail_mtail(folder, path, number) for _ in range(REPEATS)])
+        row("mtail", SOON, "ms", [soon_mtail(folder, path) for _ in range(REPEATS)])
     if have("prometheus-client"):
         lines_of("prometheus-client", path, number, lambda: aggregate_prometheus_client(path))
 

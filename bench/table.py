@@ -15,8 +15,8 @@ FENCE = "<!-- bench -->"
 
 
 def number(value):
-    """Four significant digits, without an exponent where it can be helped."""
-    return f"{value:.4g}" if 0.001 <= abs(value) < 10000 or value == 0 else f"{value:,.0f}"
+    """Four significant digits; whole numbers with separators where they are long."""
+    return f"{value:,.0f}" if abs(value) >= 10000 else f"{value:.4g}"
 
 
 def spread(middle, low, high):
