@@ -583,6 +583,39 @@ bool aggregate_restore(struct aggregate *aggregate, const void *key, size_t key_
     return restored;
 }
 
+/* ---- parts of a whole ---- */
+
+void aggregate_order(struct aggregate *aggregate, uint64_t order)
+{
+    pthread_mutex_lock(&aggregate->mutex);
+    aggregate->store.order = order;
+    pthread_mutex_unlock(&aggregate->mutex);
+}
+
+bool aggregate_overflowed(struct aggregate *aggregate)
+{
+    bool overflowed;
+
+    pthread_mutex_lock(&aggregate->mutex);
+    overflowed = aggregate->store.overflowed;
+    pthread_mutex_unlock(&aggregate->mutex);
+    return overflowed;
+}
+
+enum aggregate_merged aggregate_merge(struct aggregate *into, struct aggregate *from)
+{
+    enum aggregate_merged merged;
+
+    pthread_mutex_lock(&into->mutex);
+    pthread_mutex_lock(&from->mutex); /* nobody else locks two */
+    merged = series_merge(&into->store, &from->store);
+    if (merged == AGGREGATE_MERGED)
+        series_committed(&into->store);
+    pthread_mutex_unlock(&from->mutex);
+    pthread_mutex_unlock(&into->mutex);
+    return merged;
+}
+
 /* ---- snapshot ---- */
 
 int aggregate_snapshot(struct aggregate *aggregate, struct snapshot *out)

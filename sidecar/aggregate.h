@@ -85,6 +85,25 @@ void aggregate_reset(struct aggregate *aggregate);
 bool aggregate_restore(struct aggregate *aggregate, const void *key, size_t key_len, const void *value,
                        size_t value_len);
 
+/* ---- parts of a whole ---- */
+
+/* From here on, gauges that are set count as set later than those that were set under a lower number. */
+void aggregate_order(struct aggregate *aggregate, uint64_t order);
+
+/* Whether a family has ever been full and sent a label set to its overflow series. */
+bool aggregate_overflowed(struct aggregate *aggregate);
+
+enum aggregate_merged {
+    AGGREGATE_MERGED = 0,
+    AGGREGATE_FULL = -1, /* a family would be full, or was in from: which of the label sets still got a series
+                            depends on the order of events, which is not known here. into is unchanged */
+    AGGREGATE_MEMORY = -2 /* out of memory: into is of no use any more */
+};
+
+/* Adds what from counts to into, as if into had been given from's observations itself: sums add up, a gauge
+ * keeps the value of the highest order, from's where both are equal. into shows it at once. */
+enum aggregate_merged aggregate_merge(struct aggregate *into, struct aggregate *from);
+
 /* ---- exposition ---- */
 
 enum family_type {

@@ -316,8 +316,10 @@ struct series *series_find(struct series_store *store, enum series_family family
 
     if (series && series->counted)
         return series;
-    if (store->counted[family] >= store->max_series && !all_overflow(family, values))
+    if (store->counted[family] >= store->max_series && !all_overflow(family, values)) {
+        store->overflowed = true;
         return series_find(store, family, overflow);
+    }
     if (!series)
         series = make(store, family, values, key, key_len, hash);
     if (series)
@@ -360,6 +362,7 @@ void series_set(struct series_store *store, struct series *series, double value)
 {
     series->counting.gauge = value;
     series->is_set = true;
+    series->order = store->order;
     touch(store, series);
 }
 
@@ -552,6 +555,7 @@ void series_reset(struct series_store *store)
             store->slots[i]->dirty = false;
         }
     memset(store->counted, 0, sizeof(store->counted));
+    store->overflowed = false;
     store->dirty = NULL;
     store->reset_pending = true;
 }
@@ -581,4 +585,84 @@ bool series_restore(struct series_store *store, const void *key, size_t key_len,
     series->shown = true;
     store->shape++;
     return true;
+}
+
+/* ---- merging ---- */
+
+/* Whether into has room for every series of from that it does not count yet. */
+static bool merge_fits(const struct series_store *into, const struct series_store *from)
+{
+    size_t counted[SERIES_FAMILIES];
+
+    if (from->overflowed)
+        return false;
+    memcpy(counted, into->counted, sizeof(counted));
+    for (size_t i = 0; i < from->slot_count; i++) {
+        const struct series *series = from->slots[i], *known;
+
+        if (!series || !series->counted || series->overflow)
+            continue;
+        known = look_up(into, series->key, series->key_len, series->hash);
+        if ((!known || !known->counted) && ++counted[series->family] > into->max_series)
+            return false;
+    }
+    return true;
+}
+
+static void merge_histogram(struct histogram *into, const struct histogram *from)
+{
+    for (size_t i = 0; i <= HISTOGRAM_BOUNDS; i++)
+        into->buckets[i] += from->buckets[i];
+    into->sum_picoseconds += from->sum_picoseconds;
+}
+
+static void merge_value(struct series *into, const struct series *from)
+{
+    switch (series_families[from->family].type) {
+    case FAMILY_COUNTER:
+        into->counting.count += from->counting.count;
+        break;
+    case FAMILY_GAUGE:
+        if (!from->is_set || (into->is_set && into->order > from->order))
+            break;
+        into->counting.gauge = from->counting.gauge;
+        into->is_set = true;
+        into->order = from->order;
+        break;
+    case FAMILY_HISTOGRAM:
+        merge_histogram(&into->counting.histogram, &from->counting.histogram);
+        break;
+    }
+}
+
+/* false: out of memory. */
+static bool merge_series(struct series_store *into, const struct series *from)
+{
+    struct text values[SERIES_LABELS_MAX] = {{NULL, 0}};
+    struct series *series = look_up(into, from->key, from->key_len, from->hash);
+    enum series_family family;
+
+    if (!series) {
+        bool ours = parse_key(from->key, from->key_len, &family, values);
+
+        assert(ours);
+        (void)ours;
+        series = make(into, from->family, values, from->key, from->key_len, from->hash);
+    }
+    if (!series)
+        return false;
+    start_counting(into, series);
+    merge_value(series, from);
+    touch(into, series);
+    return true;
+}
+
+enum aggregate_merged series_merge(struct series_store *into, const struct series_store *from)
+{
+    if (!merge_fits(into, from))
+        return AGGREGATE_FULL;
+    for (size_t i = 0; i < from->slot_count; i++)
+        if (from->slots[i] && from->slots[i]->counted && !merge_series(into, from->slots[i]))
+            return AGGREGATE_MEMORY;
+    return AGGREGATE_MERGED;
 }

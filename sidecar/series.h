@@ -70,11 +70,12 @@ union series_value {
 
 struct series {
     enum series_family family;
-    bool counted;  /* has a value to count on: since its first event, or restored */
-    bool shown;    /* has a committed value */
-    bool dirty;    /* touched since series_committed() */
-    bool overflow; /* the family's overflow series */
-    bool is_set;   /* a gauge that has been set since it began to count */
+    bool counted;   /* has a value to count on: since its first event, or restored */
+    bool shown;     /* has a committed value */
+    bool dirty;     /* touched since series_committed() */
+    bool overflow;  /* the family's overflow series */
+    bool is_set;    /* a gauge that has been set since it began to count */
+    uint64_t order; /* of a gauge: the store's when it was last set */
     struct series *next_dirty;
     uint64_t hash;
     char *labels; /* as in snapshot_series */
@@ -92,6 +93,8 @@ struct series_store {
     size_t max_series;
     struct series *dirty;
     uint64_t shape;     /* rises whenever the set of shown series changes: snapshot_layout is made for one */
+    uint64_t order;     /* aggregate_order() */
+    bool overflowed;    /* a family was full and a label set went to its overflow series */
     bool reset_pending; /* series_reset() has been called, series_committed() not yet */
 };
 
@@ -110,6 +113,8 @@ void series_observe_cells(struct series_store *store, struct series *series,
                           const uint32_t cells[HISTOGRAM_CELLS], __int128 sum_nanoseconds);
 void series_set(struct series_store *store, struct series *series, double value);
 void series_raise(struct series_store *store, struct series *series, double value); /* never lowers it */
+
+enum aggregate_merged series_merge(struct series_store *into, const struct series_store *from);
 
 /* As their namesakes in aggregate.h. After series_reset() pointers to series are to be forgotten: the next
  * series_committed() frees those that nobody has found again. */

@@ -2,7 +2,9 @@
 """`ailive replay`: what counts as a file, as a line, and as an error."""
 import gzip
 import json
+import os
 import pathlib
+import random
 import subprocess
 import sys
 
@@ -140,6 +142,65 @@ class Replay(StackTest):
         self.assertEqual(2, total(series, DECISIONS))
         self.assertIn('peaktrade_ai_last_event_timestamp_seconds{source="sample_v1"}', series)
 
+    def random_lines(self, seed, count, runs):
+        """All schemas, bad lines, packed close; times jump back and forth, so that the last one matters."""
+        draw = random.Random(seed)
+        for _ in range(count):
+            when = f"2026-01-{draw.randrange(1, 28):02d}T0{draw.randrange(10)}:00:{draw.randrange(60):02d}.{draw.randrange(1000):03d}Z"
+            run = f"run-{draw.randrange(runs)}"
+            kind = draw.randrange(12)
+            if kind == 0:
+                yield f'{{"schema_version":"BETA_EXEC_V1","event_type":"REJECT","ts_utc":"{when}","run_id":"{run}"}}'
+            elif kind == 1:
+                yield f'{{"schema":"execution_event_v0","event_type":"filled","ts":"{when}","run_id":"{run}","x":[1]}}'
+            elif kind == 2:
+                yield f'{{"action":"caf\u00e9","run_id":"{run}"}}'
+            elif kind == 3:
+                yield draw.choice(["", "not json", "[1]", '{"v":1', '{"v":2}', "\r"])
+            else:
+                yield (f'{{"v":1,"ts_utc":"{when}","run_id":"{run}","component":"c{draw.randrange(3)}",'
+                       f'"decision":"{draw.choice(["accept", "deny", "skip"])}","latency_ms":{draw.random() * 300:.3f}}}')
+
+    def assert_jobs_do_not_matter(self, *paths):
+        wanted = self.replay("--jobs", 1, *paths).stdout
+        for jobs in (2, 3, 8):
+            self.assertEqual(wanted, self.replay("--jobs", jobs, *paths).stdout, f"--jobs {jobs}")
+        return parse_series(wanted.decode())
+
+    def test_the_number_of_jobs_does_not_change_a_byte(self):
+        seed = int(os.environ.get("AILIVE_SEED", random.randrange(1 << 32)))
+        print(f"AILIVE_SEED={seed}", file=sys.stderr)
+        lines = list(self.random_lines(seed, 12000, 400))
+        long = '{"v":1,"decision":"accept","pad":"' + "x" * (1 << 20) + '"}'
+        one = self.file("1", "\ufeff" + "\n".join(lines + [long] + lines[:300]))
+        two = self.file("2.gz", gzip.compress("\n".join(lines[::-1] * 3).encode()))
+        spool = self.file("188dd40eacfe65150102030405060708-000001.jsonl",
+                          "".join(self.spool_line(seq) + "\n" for seq in range(3000)))
+        series = self.assert_jobs_do_not_matter(one, spool, two, one, spool)
+        self.assertEqual(6000, total(series, EVENTS, 'road="replay"') + total(
+            series, "ailive_events_duplicate_total") - sum(
+                n * sum(bool(line.strip()) for line in part) for n, part in
+                ((2, lines), (2, lines[:300]), (2, [long]), (3, lines))))
+
+    def test_full_families_take_the_same_series_with_any_number_of_jobs(self):
+        # More run ids than a family holds: the first 10,000 in file order stay, whoever reads them.
+        def file(name, first, end):
+            return self.file(name, "".join(f'{{"v":1,"ts_utc":"2026-01-01T00:00:00Z","decision":"accept","run_id":"{n}"}}\n'
+                                           for n in range(first, end)))
+        few, more, again = file("few", 0, 6000), file("more", 3000, 11000), file("again", 10500, 12500)
+        for paths, overflow in (((few, more, again, few), 1000 + 500 + 1500), ((file("many", 0, 13000),), 3000)):
+            series = self.assert_jobs_do_not_matter(*paths)
+            self.assertEqual(overflow, total(series, DECISIONS, 'run_id="overflow"'))
+
+    def test_a_zstd_file_is_read(self):
+        # One frame with one raw block, as its format (RFC 8878) has it: 256 bytes at most need one length byte.
+        content = f"{ACCEPT}\n{ACCEPT}\n".encode()
+        block = (len(content) << 3 | 1).to_bytes(3, "little")
+        frame = b"\x28\xb5\x2f\xfd\x20" + bytes([len(content)]) + block + content
+        self.assertEqual(2, total(self.series(self.file("f.zst", frame)), DECISIONS))
+        done = self.replay(self.file("cut.zst", frame[:-3]), status=1)
+        self.assertIn(b"zstd data end too early", done.stderr)
+
     def test_a_file_that_cannot_be_read_is_an_error_that_names_it(self):
         good = self.file("good", ACCEPT)
         for path, reason in ((self.folder / "absent", b"No such file"), (self.folder, b"directory"),
@@ -150,7 +211,7 @@ class Replay(StackTest):
             self.assertIn(reason, done.stderr)
 
     def test_wrong_usage_is_status_2_and_says_what(self):
-        for arguments, said in (((), b"no FILE"), (("--format", "xml", "f"), b"xml"), (("--frmt",), b"--frmt"),
+        for arguments, said in (((), b"no FILE"), (("--format", "xml", "f"), b"xml"), (("--frmt",), b"--frmt"), (("--jobs", "0", "f"), b"--jobs"),
                                 (("f", "--format"), b"--format"), (("-x", "f"), b"-x")):
             done = self.replay(*arguments, status=2)
             self.assertEqual(b"", done.stdout)

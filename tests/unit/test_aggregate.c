@@ -809,6 +809,117 @@ static void random_keys_and_values_are_taken_or_rejected_without_harm(void **sta
 
 /* ---- exposition ---- */
 
+/* ---- parts of a whole ---- */
+
+/* Applies everything twice over to one aggregate, and shared out to two that are merged: the same is shown.
+ */
+static void merged_parts_show_what_one_aggregate_would(void **state)
+{
+    struct aggregate *whole, *part;
+    char *wanted;
+
+    (void)state;
+    apply_everything();
+    apply_everything();
+    commit();
+    render();
+    wanted = strndup(shown.bytes, shown.used);
+    assert_non_null(wanted);
+    whole = aggregate;
+    part = aggregate_new(NULL);
+    assert_non_null(part);
+    aggregate = part;
+    apply_everything();
+    aggregate = aggregate_new(NULL);
+    assert_non_null(aggregate);
+    apply_everything();
+    commit();
+    assert_int_equal(aggregate_merge(aggregate, part), AGGREGATE_MERGED);
+    render();
+    assert_string_equal(shown.bytes, wanted);
+    free(wanted);
+    aggregate_free(part);
+    aggregate_free(whole);
+}
+
+static void a_merged_gauge_is_that_of_the_highest_order(void **state)
+{
+    static const struct {
+        uint64_t into, from;
+        const char *wanted;
+    } cases[] = {{1, 2, "20.0"}, {2, 1, "30.0"}, {2, 2, "20.0"}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct labels a = decision_of("c", "r"), b = decision_of("c", "r");
+        struct aggregate *from = aggregate;
+        char line[160];
+
+        aggregate_order(aggregate, cases[i].from);
+        apply_at(&a, 10 * S);
+        apply_at(&a, 20 * S);
+        aggregate = aggregate_new(NULL);
+        assert_non_null(aggregate);
+        aggregate_order(aggregate, cases[i].into);
+        apply_at(&b, 30 * S);
+        assert_int_equal(aggregate_merge(aggregate, from), AGGREGATE_MERGED);
+        snprintf(line, sizeof(line), "peaktrade_ai_last_event_timestamp_seconds{source=\"sample_v1\"} %s",
+                 cases[i].wanted);
+        expect(line);
+        aggregate_free(from);
+    }
+}
+
+static struct aggregate *limited_to_two(const char *const *run_ids)
+{
+    const struct aggregate_options options = {.max_series = 2};
+    struct aggregate *made = aggregate_new(&options), *before = aggregate;
+
+    assert_non_null(made);
+    aggregate = made;
+    for (; *run_ids; run_ids++) {
+        struct labels labels = decision_of("c", *run_ids);
+
+        apply_at(&labels, 10 * S);
+    }
+    commit();
+    aggregate = before;
+    return made;
+}
+
+/* Merging it would have to guess which label sets came first: it is refused, and nothing has changed. */
+static void a_merge_that_would_fill_a_family_is_refused(void **state)
+{
+    static const char *const a[] = {"1", "2", NULL}, *const b[] = {"2", "3", NULL}, *const c[] = {"1", NULL},
+                             *const full[] = {"1", "2", "3", NULL};
+    static const struct {
+        const char *const *into, *const *from;
+        enum aggregate_merged wanted;
+    } cases[] = {
+        {a, b, AGGREGATE_FULL},    {a, c, AGGREGATE_MERGED},  {c, a, AGGREGATE_MERGED},
+        {c, b, AGGREGATE_FULL},    {c, full, AGGREGATE_FULL}, {full, a, AGGREGATE_MERGED},
+        {full, b, AGGREGATE_FULL}, {a, a, AGGREGATE_MERGED},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct aggregate *from = limited_to_two(cases[i].from);
+        char *before;
+
+        aggregate_free(aggregate);
+        aggregate = limited_to_two(cases[i].into);
+        render();
+        before = strndup(shown.bytes, shown.used);
+        assert_non_null(before);
+        assert_int_equal(aggregate_overflowed(aggregate), cases[i].into == full);
+        assert_int_equal(aggregate_merge(aggregate, from), cases[i].wanted);
+        render();
+        assert_int_equal(strcmp(before, shown.bytes) == 0, cases[i].wanted == AGGREGATE_FULL);
+        free(before);
+        aggregate_free(from);
+    }
+}
+
 static void there_is_always_one_heartbeat(void **state)
 {
     const struct aggregate_options options = {.component = " My Watch ",
@@ -982,6 +1093,9 @@ int main(void)
         TEST(every_truncated_key_or_value_is_rejected),
         TEST(a_hostile_key_or_value_is_rejected),
         TEST(random_keys_and_values_are_taken_or_rejected_without_harm),
+        TEST(merged_parts_show_what_one_aggregate_would),
+        TEST(a_merged_gauge_is_that_of_the_highest_order),
+        TEST(a_merge_that_would_fill_a_family_is_refused),
         TEST(there_is_always_one_heartbeat),
         TEST(every_family_stands_even_without_a_series),
         TEST(series_are_sorted_by_their_labels_and_families_keep_their_order),
