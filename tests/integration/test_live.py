@@ -1,15 +1,18 @@
 #!/usr/bin/python3
 """The whole route with the real server: a C producer and a JSONL writer, the sidecar, Debian's Prometheus. Every
 known-good query of the contract that these can feed must give the right number through Prometheus' HTTP API."""
+import json
 import pathlib
+import re
 import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from support.stack import BIN, Prometheus, Sidecar, StackTest, main, wait_for  # noqa: E402
+from support.stack import BIN, ROOT, Prometheus, Sidecar, StackTest, main, wait_for  # noqa: E402
 
 SDK_EVENTS = 30000
 JSONL_EVENTS = 900
+DASHBOARD = ROOT / "sidecar/ops/grafana/dashboards/peaktrade-execution-watch-overview.json"
 
 
 class Live(StackTest):
@@ -54,6 +57,29 @@ class Live(StackTest):
             increase = wait_for(f"an increase of {family}", lambda: [
                 v for _, v in self.prom.query(f"increase(peaktrade_ai_events_{family}_total[5m])") if v > 0], 30)
             self.assertTrue(increase)
+
+        self.dashboard(sidecar)
+
+    def dashboard(self, sidecar):
+        """Every expression of the Grafana dashboard, with its variables filled in as Grafana would."""
+        watch = self.start(str(BIN / "ailive-demo-watch"), self.ipc)  # stages
+        wait_for("stages", lambda: self.prom.query("ailive_stage_latency_seconds_count > 1"), 30)
+        fill = {"$job": "ai_live", "$instance": ".*", "$run_id": ".*", "$__rate_interval": "1m", "$__range": "1h"}
+        dashboard = json.loads(DASHBOARD.read_text())
+        panels = [[target["expr"] for target in panel["targets"]] for panel in dashboard["panels"] if "targets" in panel]
+        panels += [[re.sub(r"label_values\((.*), \w+\)", r"\1", variable["definition"])]
+                   for variable in dashboard["templating"]["list"] if variable["type"] == "query"]
+        self.assertGreater(len(panels), 25)
+        page = sidecar.get()
+        for panel in panels:
+            for name, value in fill.items():
+                panel = [expression.replace(name, value) for expression in panel]
+            for family in re.findall(r"\b(?:ailive|peaktrade_ai)_\w+", " ".join(panel)):
+                self.assertIn(f"# TYPE {re.sub('_(bucket|count)$', '', family)} ", page)
+            # Each must be valid; of some, nothing is there: here nothing is lost and nothing comes twice.
+            wait_for(panel, lambda: any([self.prom.query(expression) for expression in panel]), 30)
+        watch.terminate()
+        self.assertEqual(0, watch.wait(timeout=10))
 
     def test_promtool_finds_only_what_the_contract_forces(self):
         sidecar = Sidecar(self)
