@@ -304,8 +304,9 @@ static void exchange_connect(struct ailive *instance)
 static void exchange_probe(struct ailive *instance)
 {
     struct shipper *shipper = &instance->live->shipper;
-    bool due = !shipper->request.active ||
-               shipper->now_ns - shipper->request.sent_at_ns >= (int64_t)SHIPPER_PROBE_MS * NS_PER_MS;
+    bool asked = shipper->request.active;
+    bool due =
+        !asked || shipper->now_ns - shipper->request.sent_at_ns >= (int64_t)SHIPPER_PROBE_MS * NS_PER_MS;
 
     if (exchange_step(instance, 0) || !road_ipc_connected(&shipper->ipc) || shipper->version_refused)
         return;
@@ -313,7 +314,8 @@ static void exchange_probe(struct ailive *instance)
         return;
     shipper->greet = false;
     request_greeting(instance, &instance->live->rings[0]);
-    (void)exchange_step(instance, SHIPPER_BUSY_MS);
+    /* One that lives answers at once; one that was silent before is not worth a wake-up of its own. */
+    (void)exchange_step(instance, asked ? 0 : SHIPPER_BUSY_MS);
 }
 
 void exchange_tend(struct ailive *instance)

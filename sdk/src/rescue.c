@@ -146,9 +146,10 @@ static bool ring_begin(struct pass *pass, uint32_t number, struct layout_ring *r
 {
     int fd = remains_ring_open(pass->folder_fd, number, O_RDWR, ring, pass->why, sizeof(pass->why));
 
-    if (fd >= 0)
-        process_fd_set(note_of(pass, PROCESS_RESCUE_FILE), fd);
-    return fd >= 0;
+    if (fd < 0)
+        return false;
+    snprintf(pass->why, sizeof(pass->why), "ring-%u: its descriptor was closed at once", number);
+    return process_fd_set(note_of(pass, PROCESS_RESCUE_FILE), fd) == 0;
 }
 
 /* Stores one word of the ring's header. Nobody else writes it: the lock is ours. */
@@ -412,7 +413,8 @@ static enum outcome folder_locked(struct pass *pass, int lock_fd)
     void *page = NULL;
     bool locked;
 
-    process_fd_set(file, lock_fd);
+    if (process_fd_set(file, lock_fd) != 0)
+        return RESCUE_DONE;
     locked = process_hold(lock_fd, &page) == 0 &&
              remains_lock(pass->runtime_fd, pass->name, pass->folder_fd, lock_fd);
     process_fd_close(file);
@@ -429,9 +431,8 @@ static enum outcome folder_look(struct pass *pass)
     int lock_fd;
 
     pass->folder_fd = remains_open(pass->runtime_fd, pass->name);
-    if (pass->folder_fd < 0)
+    if (pass->folder_fd < 0 || process_fd_set(folder, pass->folder_fd) != 0)
         return RESCUE_DONE;
-    process_fd_set(folder, pass->folder_fd);
     lock_fd = remains_lock_open(pass->folder_fd);
     if (lock_fd >= 0)
         outcome = folder_locked(pass, lock_fd);
@@ -522,8 +523,7 @@ bool rescue_round(struct ailive *instance)
     if (shipper->now_ns < shipper->rescue.at_ns || !*instance->kept->settings.spool)
         return false;
     fd = open(instance->kept->settings.runtime, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) {
-        process_fd_set(runtime, fd);
+    if (fd >= 0 && process_fd_set(runtime, fd) == 0) {
         more = !sidecar_is_there(fd) && pass_run(instance, fd);
         process_fd_close(runtime);
     }

@@ -43,12 +43,17 @@ static void spool_count(struct road_spool *road)
     road->counted_at_ns = clock_monotonic_ns();
 }
 
+void road_spool_review(struct road_spool *road)
+{
+    if (road->total > 0 && clock_monotonic_ns() - road->counted_at_ns >= COUNT_EVERY_NS)
+        spool_count(road);
+}
+
 static bool spool_beyond_cap(struct road_spool *road, size_t len_bytes)
 {
     if (road->total + road->buffered + len_bytes <= road->max_bytes)
         return false;
-    if (clock_monotonic_ns() - road->counted_at_ns >= COUNT_EVERY_NS)
-        spool_count(road);
+    road_spool_review(road);
     return road->total + road->buffered + len_bytes > road->max_bytes;
 }
 

@@ -45,6 +45,9 @@ enum road_spool_status road_spool_add(struct road_spool *road, const char *line,
 /* Writes the chunk. After ROAD_SPOOL_FAILED the chunk is empty again: its lines are in no file. */
 enum road_spool_status road_spool_flush(struct road_spool *road);
 
+/* Looks at most once a second whether files were removed, while there are any as far as we know. */
+void road_spool_review(struct road_spool *road);
+
 /* Ends the file in use, so that the sidecar may read it to its end and remove it; the next line begins a new
  * one. Harmless when there is none. */
 void road_spool_rest(struct road_spool *road);

@@ -173,6 +173,8 @@ static bool shipper_round(struct ailive *instance)
         moved |= spooling_round(instance);
         moved |= rescue_round(instance); /* after our own, and a bounded part at a time */
     }
+    if (!shipper->spooling)
+        spooling_review(shipper);
     shipper_tell(shipper);
     return moved;
 }

@@ -166,6 +166,12 @@ static void spool_drops(struct ailive *instance, struct ring *ring)
     }
 }
 
+void spooling_review(struct shipper *shipper)
+{
+    road_spool_review(&shipper->spool);
+    __atomic_store_n(&shipper->spool_bytes, shipper->spool.total, __ATOMIC_RELAXED);
+}
+
 void spooling_last(struct ailive *instance)
 {
     struct instance_live *live = instance->live;

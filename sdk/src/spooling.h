@@ -9,6 +9,9 @@
 /* Moves what the rings hold to the spool, some chunks a ring. true: something moved. */
 bool spooling_round(struct ailive *instance);
 
+/* While nothing is spooled: notices that the sidecar has removed files. */
+void spooling_review(struct shipper *shipper);
+
 /* Before the end: everything that is left, with range drops and door words. What fits there neither stays in
  * the rings. */
 void spooling_last(struct ailive *instance);

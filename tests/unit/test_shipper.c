@@ -14,6 +14,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +90,17 @@ int __wrap_ftruncate(int fd, off_t len)
         return -1;
     }
     return __real_ftruncate(fd, len);
+}
+
+int __real_poll(struct pollfd *fds, nfds_t n, int timeout_ms);
+int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout_ms);
+static int blocking_polls;
+
+int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
+{
+    if (n == 1 && timeout_ms != 0) /* the peer polls more */
+        __atomic_fetch_add(&blocking_polls, 1, __ATOMIC_SEQ_CST);
+    return __real_poll(fds, n, timeout_ms);
 }
 
 static void set_fault(int *budget, int n)
@@ -918,6 +930,58 @@ static void close_spools_what_the_deadline_left(void **state)
     assert_int_equal(expect_decisions_in_order(&producer, NULL), 4096);
 }
 
+static bool no_spool_bytes(const struct ailive_stats *stats)
+{
+    return stats->spool_bytes == 0;
+}
+
+static void spool_bytes_follow_what_the_sidecar_removes(void **state)
+{
+    struct ailive *instance = open_here(1);
+    struct ailive_stats stats;
+    char command[128];
+
+    (void)state;
+    record(instance, 0, 100);
+    wait_until(instance, none_pending);
+    ailive_stats(instance, &stats);
+    assert_true(stats.spool_bytes > 0);
+    open_peer();
+    wait_until(instance, is_connected);
+    snprintf(command, sizeof(command), "rm -f %s/*", spool_dir);
+    assert_int_equal(system(command), 0);
+    wait_until(instance, no_spool_bytes);
+    assert_int_equal(ailive_close(instance, WAIT_MS), AILIVE_OK);
+}
+
+static bool is_spooled(const struct ailive_stats *stats)
+{
+    return stats->spooled > 0;
+}
+
+/* Parked twice a second; anything it waits for besides would wake it more often. */
+static void in_an_idle_host_a_silent_sidecar_is_asked_without_waiting(void **state)
+{
+    struct ailive *instance;
+    struct ailive_stats stats;
+    uint64_t parked;
+    int waits;
+
+    (void)state;
+    open_peer();
+    rep_peer_silence(&peer, true);
+    instance = open_here(1);
+    record(instance, 0, 1);
+    wait_until(instance, is_spooled);
+    usleep(1500000); /* until it has asked once, and its pauses have grown */
+    waits = __atomic_load_n(&blocking_polls, __ATOMIC_SEQ_CST);
+    ailive_stats(instance, &stats);
+    for (parked = stats.wakeups; stats.wakeups < parked + 4; ailive_stats(instance, &stats))
+        usleep(10000);
+    assert_int_equal(__atomic_load_n(&blocking_polls, __ATOMIC_SEQ_CST), waits);
+    assert_int_equal(ailive_close(instance, WAIT_MS), AILIVE_OK);
+}
+
 /* A lock that a child inherits would keep a dead producer alive for as long as the child lives. */
 static void a_forked_child_keeps_no_lock_of_a_dead_producer(void **state)
 {
@@ -977,6 +1041,8 @@ int main(void)
         TEST(a_version_the_sidecar_does_not_speak_goes_to_the_spool),
         TEST(without_a_spool_folder_an_instance_opens_all_the_same),
         TEST(close_spools_what_the_deadline_left),
+        TEST(spool_bytes_follow_what_the_sidecar_removes),
+        TEST(in_an_idle_host_a_silent_sidecar_is_asked_without_waiting),
         TEST(a_forked_child_keeps_no_lock_of_a_dead_producer),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
