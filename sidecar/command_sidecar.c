@@ -455,8 +455,8 @@ static void wait_for_end(struct sidecar *sidecar, const sigset_t *signals)
     }
 }
 
-/* Before any thread is started: all of them inherit it. SIGPIPE: a peer that has gone is an error of a write.
- */
+/* Before any thread is started: all of them inherit it. SIGPIPE, SIGXFSZ: a peer that has gone and a file at
+ * its limit are errors of a write. */
 static void signals_block(sigset_t *waited)
 {
     sigset_t blocked;
@@ -467,6 +467,7 @@ static void signals_block(sigset_t *waited)
     sigaddset(waited, SIGHUP);
     blocked = *waited;
     sigaddset(&blocked, SIGPIPE);
+    sigaddset(&blocked, SIGXFSZ);
     sigaddset(&blocked, SIGUSR1);
     sigaddset(&blocked, SIGUSR2);
     pthread_sigmask(SIG_BLOCK, &blocked, NULL);

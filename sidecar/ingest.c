@@ -47,6 +47,7 @@ struct ingest {
     struct ledger *ledger;
     struct position_list positions; /* as committed */
     bool committing;
+    unsigned proving; /* calls of ingest_maintain() until a recovery is believed */
     uint64_t loads;
     bool damaged; /* the load under way met a pair it cannot read */
 
@@ -340,8 +341,19 @@ static void ingest_recover(struct ingest *ingest)
     }
     aggregate_committed(ingest->aggregate);
     ingest->committing = true;
+    ingest->proving = INGEST_PROVING_TICKS;
     pthread_mutex_lock(&ingest->health_lock);
     ingest->since_ns = state_since_ns(ingest->state);
+    pthread_mutex_unlock(&ingest->health_lock);
+}
+
+/* Said, and readiness turned, only when what failed had time to come again: on a disk that is nearly full the
+ * probe goes through and the unit does not, once a second. */
+static void ingest_prove(struct ingest *ingest)
+{
+    if (ingest->proving == 0 || --ingest->proving > 0)
+        return;
+    pthread_mutex_lock(&ingest->health_lock);
     ingest->health.committing = true;
     ingest->health.error[0] = '\0';
     pthread_mutex_unlock(&ingest->health_lock);
@@ -677,7 +689,9 @@ bool ingest_maintain(struct ingest *ingest)
     bool committing;
 
     pthread_mutex_lock(&ingest->lock);
-    if (!ingest->committing)
+    if (ingest->committing)
+        ingest_prove(ingest);
+    else
         ingest_recover(ingest);
     committing = ingest->committing;
     pthread_mutex_unlock(&ingest->lock);

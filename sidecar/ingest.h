@@ -108,8 +108,9 @@ void ingest_producers(struct ingest *ingest,
 /* Forgets a producer whose folder, connection and spool are gone (its rings leave the state). */
 enum ingest_status ingest_forget(struct ingest *ingest, const struct event_producer *producer);
 
-/* From a timer, one thread: syncs the state; after a failed commit tries to reopen it. Returns whether
- * commits work. */
+/* From a timer, one thread: syncs the state; after a failed commit tries to reopen it, and when nothing has
+ * failed in INGEST_PROVING_TICKS more calls, says so. Returns whether commits work. */
+#define INGEST_PROVING_TICKS 3u
 bool ingest_maintain(struct ingest *ingest);
 
 /* Whether commits work. After INGEST_UNCOMMITTED a file source waits for this before it asks for its
@@ -117,7 +118,7 @@ bool ingest_maintain(struct ingest *ingest);
 bool ingest_committing(struct ingest *ingest);
 
 struct ingest_health {
-    bool committing; /* false: readiness is red */
+    bool committing; /* false: readiness is red; true again INGEST_PROVING_TICKS after commits are */
     uint64_t commits, commit_errors;
     uint64_t last_commit_ns; /* duration of the last one */
     uint64_t state_bytes;

@@ -745,8 +745,9 @@ int state_commit(struct state *state, const struct change_list *list)
     do
         rc = write_list(state, list);
     while (rc == MDB_MAP_FULL && env_grow(state));
-    if (rc != 0)
-        return state_fail(state, "state folder %.100s cannot be written: %s", state->path, mdb_strerror(rc));
+    if (rc != 0) /* LMDB's name for a write cut short is EIO */
+        return state_fail(state, "state folder %.100s cannot be written: %s%s", state->path, mdb_strerror(rc),
+                          rc == EIO ? " (or a write cut short by a full disk, a quota or a limit)" : "");
     if (!env_in_place(state))
         return state_fail(state, "state folder %.100s: data.mdb was removed or replaced while in use",
                           state->path);

@@ -359,6 +359,11 @@ static void a_failed_commit_counts_nothing_and_shows_the_last_committed(void **c
     assert_int_equal(counted(), 11);
     take_records(5, 15);
     assert_int_equal(counted(), 21);
+    for (unsigned i = 0; i < INGEST_PROVING_TICKS; i++) {
+        ingest_health(ingest, &health);
+        assert_false(health.committing); /* not believed yet */
+        assert_true(ingest_maintain(ingest));
+    }
     ingest_health(ingest, &health);
     assert_true(health.committing);
     assert_string_equal(health.error, "");
