@@ -1,7 +1,7 @@
 // json.cc - see json.h.
 #include "json.h"
 
-#include "flat.h"
+#include "plain.h"
 
 #include <cstring>
 #include <memory>
@@ -113,7 +113,7 @@ enum json_verdict json_read(struct json_reader *reader, const char *bytes, size_
                             struct json_view *out)
 {
     clear_view(out);
-    if (flat_read(bytes, len_bytes, out))
+    if (plain_read(bytes, len_bytes, out))
         return JSON_IS_OBJECT;
     return json_read_any(reader, bytes, len_bytes, out);
 }
@@ -136,7 +136,7 @@ enum json_verdict json_read_any(struct json_reader *reader, const char *bytes, s
     if (root.get_object().get(object))
         return JSON_NO_OBJECT;
     for (dom::key_value_pair field : object) {
-        enum json_key key = flat_key(field.key.data(), field.key.size());
+        enum json_key key = plain_key(field.key.data(), field.key.size());
 
         if (key == JSON_KEYS)
             continue;

@@ -1,8 +1,8 @@
 /* json.h - one line of JSON as a flat view of the keys the contract knows.
  *
- * Place on the route: [json] under contract; flat lines are flat.h's. The only file that names simdjson, and
- * the only one in C++. Its DOM parser validates the whole line, keys nobody asks for included. No threads, no
- * I/O, no clock; one reader per thread.
+ * Place on the route: [json] under contract; plain lines are plain.h's. The only file that names simdjson,
+ * and the only one in C++. Its DOM parser validates the whole line, keys nobody asks for included. No
+ * threads, no I/O, no clock; one reader per thread.
  *
  * Bad JSON is: anything RFC 8259 does not allow (NaN, 01, trailing bytes), bytes that are not UTF-8, half a
  * surrogate pair, an integer outside 64 bits, a number beyond a double (1e400), nesting deeper than
@@ -96,7 +96,7 @@ void json_reader_free(struct json_reader *reader);
 enum json_verdict json_read(struct json_reader *reader, const char *bytes, size_t len_bytes,
                             struct json_view *out);
 
-/* The same by simdjson alone: what flat lines are held against in tests. */
+/* The same by simdjson alone: what plain lines are held against in tests. */
 enum json_verdict json_read_any(struct json_reader *reader, const char *bytes, size_t len_bytes,
                                 struct json_view *out);
 

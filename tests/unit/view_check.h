@@ -1,9 +1,9 @@
-/* view_check.h - whether a flat reading and simdjson's agree on a line. For test_flat and fuzz_flat. */
+/* view_check.h - whether a plain reading and simdjson's agree on a line. For test_plain and fuzz_plain. */
 #ifndef AILIVE_TESTS_VIEW_CHECK_H
 #define AILIVE_TESTS_VIEW_CHECK_H
 
-#include "flat.h"
 #include "json.h"
+#include "plain.h"
 #include "text.h"
 
 #include <string.h>
@@ -16,24 +16,24 @@ static inline bool view_values_equal(const struct json_value *a, const struct js
            a->uinteger == b->uinteger;
 }
 
-/* What a line's reading by flat_read() is worth. */
+/* What a line's reading by plain_read() is worth. */
 enum view_verdict {
-    VIEW_NOT_FLAT, /* nothing was said */
+    VIEW_NOT_PLAIN, /* nothing was said */
     VIEW_AGREES,
     VIEW_DIFFERS /* accepted, but no object to simdjson, or another one */
 };
 
 static inline enum view_verdict view_check(struct json_reader *reader, const char *bytes, size_t len_bytes)
 {
-    static struct json_view flat, dom;
+    static struct json_view plain, dom;
 
-    memset(&flat, 0, sizeof(flat));
-    if (!flat_read(bytes, len_bytes, &flat))
-        return VIEW_NOT_FLAT;
-    if (json_read_any(reader, bytes, len_bytes, &dom) != JSON_IS_OBJECT || flat.filled != dom.filled)
+    memset(&plain, 0, sizeof(plain));
+    if (!plain_read(bytes, len_bytes, &plain))
+        return VIEW_NOT_PLAIN;
+    if (json_read_any(reader, bytes, len_bytes, &dom) != JSON_IS_OBJECT || plain.filled != dom.filled)
         return VIEW_DIFFERS;
     for (int key = 0; key < JSON_KEYS; key++)
-        if (!view_values_equal(&flat.values[key], &dom.values[key]))
+        if (!view_values_equal(&plain.values[key], &dom.values[key]))
             return VIEW_DIFFERS;
     return VIEW_AGREES;
 }

@@ -1,4 +1,4 @@
-/* test_flat.c - what a flat line is, and that simdjson says the same of each. */
+/* test_plain.c - what a plain line is, and that simdjson says the same of each. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -55,7 +55,7 @@ static enum view_verdict check(const char *bytes, size_t len)
         memcpy(exact, bytes, len);
     verdict = view_check(reader, exact, len);
     if (verdict == VIEW_DIFFERS)
-        fail_msg("flat_read() and simdjson differ on: %.*s", (int)len, exact);
+        fail_msg("plain_read() and simdjson differ on: %.*s", (int)len, exact);
     free(exact);
     return verdict;
 }
@@ -65,7 +65,7 @@ static const char sample[] =
     "\"event\":\"decision\",\"decision\":\"accept\",\"reason\":\"none\",\"latency_ms\":85.0,\"action\":"
     "\"submit\"}";
 
-static void the_lines_that_producers_write_are_flat(void **state)
+static void the_lines_that_producers_write_are_plain(void **state)
 {
     static const char *const lines[] = {
         sample,
@@ -78,12 +78,14 @@ static void the_lines_that_producers_write_are_flat(void **state)
         "{\"v\":9223372036854775807,\"reason\":\"\x7f'/\"}",
         "{\"v\":-0,\"ts\":-0.0}",
         "{\"v\":9007199254740.992}",
+        "{\"v\":{},\"ts\":[ ],\"x\":{ \"v\" : [1, {\"v\":\"}\"}, [[\"]\", -1.5]], null] }, \"reason\":[0]}",
+        "{\"schema\":\"execution_event_v0\",\"payload\":{\"qty\":1,\"price\":2.25,\"tags\":[\"a\",\"b\"]}}",
     };
 
     (void)state;
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
         if (check(lines[i], strlen(lines[i])) != VIEW_AGREES)
-            fail_msg("not flat: %s", lines[i]);
+            fail_msg("not plain: %s", lines[i]);
 }
 
 static void what_is_not_plain_is_left_to_the_parser(void **state)
@@ -119,8 +121,19 @@ static void what_is_not_plain_is_left_to_the_parser(void **state)
         "{\"v\":\"\xc3\xa9\"}",
         "{\"v\":\"a\tb\"}",
         "{\"v\":\t1}",
-        "{\"v\":{}}",
-        "{\"v\":[1]}",
+        "{\"v\":{}",
+        "{\"v\":[1}",
+        "{\"v\":[1]",
+        "{\"v\":[1,]}",
+        "{\"v\":[,1]}",
+        "{\"v\":[1 2]}",
+        "{\"v\":[\"a\":1]}",
+        "{\"v\":{1}}",
+        "{\"v\":{\"a\"}}",
+        "{\"v\":{\"a\":1,}}",
+        "{\"v\":{\"a\":1]}",
+        "{\"v\":{\"a\":tru}}",
+        "{\"v\":[[[[[[[[[[1]]]]]]]]]]}",
         "{\"v\":\"}",
         "{\"v\":1,\"a\":\"b}",
         "{\"v\":\"x\"y}",
@@ -129,8 +142,8 @@ static void what_is_not_plain_is_left_to_the_parser(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
-        if (check(lines[i], strlen(lines[i])) != VIEW_NOT_FLAT)
-            fail_msg("flat: %s", lines[i]);
+        if (check(lines[i], strlen(lines[i])) != VIEW_NOT_PLAIN)
+            fail_msg("plain: %s", lines[i]);
 }
 
 static void the_last_duplicate_counts_whole(void **state)
@@ -139,7 +152,7 @@ static void the_last_duplicate_counts_whole(void **state)
     static struct json_view view;
 
     (void)state;
-    assert_true(flat_read(line, sizeof(line) - 1, &view));
+    assert_true(plain_read(line, sizeof(line) - 1, &view));
     assert_int_equal(view.values[JSON_V].type, JSON_NULL);
     assert_false(view.values[JSON_V].is_int || view.values[JSON_V].truthy ||
                  view.values[JSON_V].text.len_bytes);
@@ -151,16 +164,16 @@ static void every_length_up_to_the_limit_is_read(void **state)
     char line[LINE_MAX_BYTES];
 
     (void)state;
-    for (size_t len = 12; len <= FLAT_LINE_MAX_BYTES + 1; len++) {
+    for (size_t len = 12; len <= PLAIN_LINE_MAX_BYTES + 1; len++) {
         memset(line, 'x', len);
         memcpy(line, "{\"reason\":\"", 11);
         memcpy(line + len - 2, "\"}", 2);
         if (len >= 13)
-            assert_int_equal(check(line, len), len <= FLAT_LINE_MAX_BYTES ? VIEW_AGREES : VIEW_NOT_FLAT);
+            assert_int_equal(check(line, len), len <= PLAIN_LINE_MAX_BYTES ? VIEW_AGREES : VIEW_NOT_PLAIN);
         memset(line, '"', len); /* as many quotes as fit */
         memcpy(line, "{", 1);
         memcpy(line + len - 1, "}", 1);
-        assert_int_equal(check(line, len), VIEW_NOT_FLAT);
+        assert_int_equal(check(line, len), VIEW_NOT_PLAIN);
     }
 }
 
@@ -198,12 +211,17 @@ static size_t put_value(char *line, size_t at)
                                          "nul"};
     size_t choice = random_below(30);
 
+    if (choice >= 26) { /* a value within a value */
+        at = put(line, at, choice < 28 ? "[" : "{\"a\":");
+        at = put_value(line, at);
+        return put(line, at, choice < 28 ? "]" : "}");
+    }
     if (choice < 20)
         return put(line, at, values[choice]);
-    if (choice < 25) /* integers of every length */
+    if (choice < 23) /* integers of every length */
         return at + (size_t)snprintf(line + at, 40, "%s%llu", choice == 20 ? "-" : "",
                                      (unsigned long long)random_state >> random_below(64));
-    return at + (size_t)snprintf(line + at, 60, "%s%llu.%0*llu", choice == 25 ? "-" : "",
+    return at + (size_t)snprintf(line + at, 60, "%s%llu.%0*llu", choice == 23 ? "-" : "",
                                  (unsigned long long)random_state >> (34 + random_below(30)),
                                  (int)random_below(12) + 1, (unsigned long long)random_below(100000));
 }
@@ -253,7 +271,7 @@ static size_t mutate(char *line, size_t len)
 static void random_lines_are_read_as_simdjson_reads_them(void **state)
 {
     char line[LINE_MAX_BYTES];
-    size_t flat = 0;
+    size_t plain = 0;
 
     (void)state;
     for (int n = 0; n < 60000; n++) {
@@ -261,9 +279,9 @@ static void random_lines_are_read_as_simdjson_reads_them(void **state)
 
         for (size_t changes = random_below(4); changes > 0; changes--)
             len = mutate(line, len);
-        flat += check(line, len) == VIEW_AGREES;
+        plain += check(line, len) == VIEW_AGREES;
     }
-    assert_true(flat > 6000); /* else nothing was compared */
+    assert_true(plain > 6000); /* else nothing was compared */
 }
 
 static void conformance_lines_are_read_as_simdjson_reads_them(void **state)
@@ -272,7 +290,7 @@ static void conformance_lines_are_read_as_simdjson_reads_them(void **state)
                                         "malformed",    "mixed",   "unknown_schema_untimed",
                                         "v1_matrix",    "v1_types"};
     char path[4096], *line = NULL;
-    size_t capacity = 0, flat = 0;
+    size_t capacity = 0, plain = 0;
 
     (void)state;
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
@@ -283,17 +301,17 @@ static void conformance_lines_are_read_as_simdjson_reads_them(void **state)
         file = fopen(path, "r");
         assert_non_null(file);
         while ((len = getline(&line, &capacity, file)) > 0)
-            flat += check(line, (size_t)len - (line[len - 1] == '\n')) == VIEW_AGREES;
+            plain += check(line, (size_t)len - (line[len - 1] == '\n')) == VIEW_AGREES;
         fclose(file);
     }
     free(line);
-    assert_true(flat > 50);
+    assert_true(plain > 50);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_lines_that_producers_write_are_flat),
+        cmocka_unit_test(the_lines_that_producers_write_are_plain),
         cmocka_unit_test(what_is_not_plain_is_left_to_the_parser),
         cmocka_unit_test(the_last_duplicate_counts_whole),
         cmocka_unit_test(every_length_up_to_the_limit_is_read),

@@ -1,4 +1,4 @@
-/* fuzz_flat.c - any bytes as a line: what the flat reading accepts, simdjson accepts and reads alike. */
+/* fuzz_plain.c - any bytes as a line: what the plain reading accepts, simdjson accepts and reads alike. */
 #include "fuzz/fuzz.h"
 
 #include "unit/view_check.h"
@@ -23,6 +23,7 @@ size_t fuzz_seed(unsigned n, uint8_t *out, size_t cap_bytes)
         "\"submit\"}",
         "{\"v\": 1.50, \"decision\": \"deny\", \"latency_s\": -0.25, \"reason\": null, \"x\": true}",
         "{\"v\":1,\"event\":\"drop\",\"seq\":8,\"count\":9223372036854775807,\"ts_ns\":-1769303388123456789}",
+        "{\"ts\":\"x\",\"payload\":{\"qty\":1,\"price\":2.25,\"tags\":[\"a\",[],{\"b\":[null]}]}}",
     };
     const char *line = lines[n % (sizeof(lines) / sizeof(lines[0]))];
     size_t len = strlen(line);

@@ -1,11 +1,11 @@
-/* flat.c - see flat.h.
+/* plain.c - see plain.h.
  *
  * Two passes. The first looks at 64 bytes at a time and notes where quotes stand; a backslash, a control byte
  * or a byte beyond ASCII ends the attempt there. The second walks from quote to quote and checks every byte
  * between them against the grammar. The line ends with '}' outside a string (checked first), where every loop
  * of the second pass stops: that is why it asks for no bounds.
  */
-#include "flat.h"
+#include "plain.h"
 
 #include <string.h>
 #ifdef __SSE2__
@@ -84,7 +84,7 @@ static inline enum json_key key_of(uint64_t low, uint64_t high, size_t len_bytes
                : JSON_KEYS;
 }
 
-enum json_key flat_key(const char *name, size_t len_bytes)
+enum json_key plain_key(const char *name, size_t len_bytes)
 {
     char padded[16] = {0};
 
@@ -98,7 +98,7 @@ enum json_key flat_key(const char *name, size_t len_bytes)
 static inline enum json_key key_within(const char *name, size_t len_bytes, const char *end)
 {
     if (end - name < 16)
-        return flat_key(name, len_bytes);
+        return plain_key(name, len_bytes);
     if (len_bytes == 0 || len_bytes > KEY_LONGEST)
         return JSON_KEYS;
     return key_of(low_bytes(load_u64(name), len_bytes),
@@ -107,7 +107,7 @@ static inline enum json_key key_within(const char *name, size_t len_bytes, const
 
 /* ---- first pass: quotes ---- */
 
-/* Of 64 bytes: bit i of *quotes is set where a quote stands, of *odd where no flat line may go on. */
+/* Of 64 bytes: bit i of *quotes is set where a quote stands, of *odd where no plain line may go on. */
 static inline void look(const char *bytes, uint64_t *quotes, uint64_t *odd)
 {
     *quotes = *odd = 0;
@@ -134,7 +134,7 @@ static inline void look(const char *bytes, uint64_t *quotes, uint64_t *odd)
 
 struct quotes {
     size_t count;
-    uint16_t at[FLAT_LINE_MAX_BYTES + 1]; /* one more: written before it is known to be one */
+    uint16_t at[PLAIN_LINE_MAX_BYTES + 1]; /* one more: written before it is known to be one */
 };
 
 static inline void note_quotes(struct quotes *quotes, uint64_t bits, size_t base)
@@ -165,7 +165,7 @@ static inline void look_at_rest(const char *bytes, size_t len_bytes, size_t base
     look(padded, found, odd);
 }
 
-/* false: no flat line. */
+/* false: no plain line. */
 static inline bool find_quotes(const char *bytes, size_t len_bytes, struct quotes *quotes)
 {
     uint64_t found, odd;
@@ -286,7 +286,21 @@ static inline const char *take_string(struct walk *walk, const char *at, struct 
     return out->bytes + out->len_bytes + 1;
 }
 
-static inline const char *take_value(struct walk *walk, const char *at, struct json_value *out)
+/* The name of a member and its colon, up to the value. */
+static inline const char *take_name(struct walk *walk, const char *at, struct text *out)
+{
+    at = take_string(walk, at, out);
+    if (!at)
+        return NULL;
+    at = skip_spaces(at);
+    return *at == ':' ? skip_spaces(at + 1) : NULL;
+}
+
+static const char *take_nested(struct walk *walk, const char *at, unsigned depth, struct json_value *out);
+
+/* depth: how many more values may lie within one another. */
+static inline const char *take_value(struct walk *walk, const char *at, unsigned depth,
+                                     struct json_value *out)
 {
     struct text text;
 
@@ -295,7 +309,45 @@ static inline const char *take_value(struct walk *walk, const char *at, struct j
         *out = (struct json_value){.type = JSON_STRING, .truthy = text.len_bytes > 0, .text = text};
         return at;
     }
+    if (*at == '{' || *at == '[')
+        return take_nested(walk, at, depth, out);
     return is_digit(*at) || *at == '-' ? take_number(at, out) : take_literal(at, walk->end, out);
+}
+
+/* What comes behind `close`; NULL where that is the line's end, which belongs to the outermost object. */
+static const char *closed(const struct walk *walk, const char *close)
+{
+    return close + 1 == walk->end ? NULL : close + 1;
+}
+
+/* An array or object that nobody looks into; out says no more than whether it is empty. */
+/* NOLINTNEXTLINE(misc-no-recursion): no deeper than depth */
+static const char *take_nested(struct walk *walk, const char *at, unsigned depth, struct json_value *out)
+{
+    bool object = *at == '{';
+    char close = object ? '}' : ']';
+    struct json_value inner;
+    struct text name;
+
+    *out = (struct json_value){.type = object ? JSON_OBJECT : JSON_ARRAY};
+    at = skip_spaces(at + 1);
+    if (*at == close)
+        return closed(walk, at);
+    out->truthy = true;
+    while (depth > 0) {
+        if (object)
+            at = take_name(walk, at, &name);
+        at = at ? take_value(walk, at, depth - 1, &inner) : NULL;
+        if (!at)
+            return NULL;
+        at = skip_spaces(at);
+        if (*at == close)
+            return closed(walk, at);
+        if (*at != ',')
+            return NULL;
+        at = skip_spaces(at + 1);
+    }
+    return NULL;
 }
 
 /* "key": value; NULL: something else. */
@@ -305,18 +357,14 @@ static inline const char *take_member(struct walk *walk, const char *at, struct 
     enum json_key key;
     struct text name;
 
-    at = take_string(walk, at, &name);
+    at = take_name(walk, at, &name);
     if (!at)
         return NULL;
-    at = skip_spaces(at);
-    if (*at != ':')
-        return NULL;
     key = key_within(name.bytes, name.len_bytes, walk->end);
-    at = skip_spaces(at + 1);
     if (key == JSON_KEYS)
-        return take_value(walk, at, &passed_over);
+        return take_value(walk, at, PLAIN_DEPTH_MAX, &passed_over);
     out->filled |= 1u << key;
-    return take_value(walk, at, &out->values[key]);
+    return take_value(walk, at, PLAIN_DEPTH_MAX, &out->values[key]);
 }
 
 static bool take_members(struct walk *walk, struct json_view *out)
@@ -346,14 +394,14 @@ static bool ends_with_space(const char *bytes, size_t len_bytes)
     return last == ' ' || last == '\t' || last == '\r';
 }
 
-bool flat_read(const char *bytes, size_t len_bytes, struct json_view *out)
+bool plain_read(const char *bytes, size_t len_bytes, struct json_view *out)
 {
     struct quotes quotes;
     struct walk walk;
 
     while (len_bytes > 0 && ends_with_space(bytes, len_bytes))
         len_bytes--;
-    if (len_bytes < 2 || len_bytes > FLAT_LINE_MAX_BYTES || bytes[len_bytes - 1] != '}')
+    if (len_bytes < 2 || len_bytes > PLAIN_LINE_MAX_BYTES || bytes[len_bytes - 1] != '}')
         return false;
     if (!find_quotes(bytes, len_bytes, &quotes))
         return false;
