@@ -7,76 +7,23 @@
 
 #include <cmocka.h>
 
-#include "folder_check.h"
-#include "ingest.h"
+#include "core_check.h"
 #include "ledger.h"
-#include "series_check.h"
 #include "text.h"
 
-#include <errno.h>
-#include <lmdb.h>
 #include <pthread.h>
 #include <time.h>
 
 #define OBSERVATIONS 16384u
 
-int __real_mdb_txn_commit(MDB_txn *txn);
-int __wrap_mdb_txn_commit(MDB_txn *txn);
-
-enum failure {
-    FINE,
-    FAILS_BEFORE, /* nothing is written */
-    FAILS_AFTER   /* written, but the caller is told otherwise */
-};
-static enum failure failure;
-
-int __wrap_mdb_txn_commit(MDB_txn *txn)
-{
-    enum failure now = failure;
-
-    if (now == FAILS_BEFORE) {
-        mdb_txn_abort(txn);
-        return EIO;
-    }
-    if (now == FAILS_AFTER) {
-        failure = FINE;
-        __real_mdb_txn_commit(txn);
-        return EIO;
-    }
-    return __real_mdb_txn_commit(txn);
-}
-
-static struct aggregate *aggregate;
-static struct state *state;
-static struct ingest *ingest;
-static char error[256];
 static struct observation observations[OBSERVATIONS];
 static bool invalid[OBSERVATIONS];
 static struct labels labels;
 static const struct event_producer one = {{0x18, 1}}, two = {{0x18, 2}};
 
-static void bring_up(void)
-{
-    aggregate = aggregate_new(NULL);
-    assert_non_null(aggregate);
-    if (state_open(in_folder("state"), &state, error, sizeof(error)) != 0 ||
-        ingest_open(aggregate, state, &ingest, error, sizeof(error)) != 0)
-        fail_msg("%s", error);
-}
-
-static void bring_down(void)
-{
-    ingest_close(ingest);
-    state_close(state);
-    aggregate_free(aggregate);
-}
-
 static int begin(void **context)
 {
     (void)context;
-    failure = FINE;
-    if (folder_make() != 0)
-        return -1;
     labels = (struct labels){.source = SOURCE_SDK_V1,
                              .decision = TEXT_OF("accept"),
                              .reason = TEXT_OF("none"),
@@ -85,15 +32,13 @@ static int begin(void **context)
     for (size_t i = 0; i < OBSERVATIONS; i++)
         observations[i] = (struct observation){.labels = &labels, .time_ns = 1};
     memset(invalid, 0, sizeof(invalid));
-    bring_up();
-    return 0;
+    return core_begin();
 }
 
 static int end(void **context)
 {
     (void)context;
-    bring_down();
-    return folder_remove_all();
+    return core_end();
 }
 
 static enum ingest_status take(const struct event_producer *producer, uint64_t first, uint64_t count,
@@ -113,11 +58,6 @@ static enum ingest_status take(const struct event_producer *producer, uint64_t f
 static void take_records(uint64_t first, uint64_t count)
 {
     assert_int_equal(take(&one, first, count, -1, NULL), INGEST_COMMITTED);
-}
-
-static uint64_t counted(void)
-{
-    return series_total(aggregate, "peaktrade_ai_decisions_total", "");
 }
 
 static uint64_t dropped(const char *reason)
@@ -314,8 +254,8 @@ static void a_restart_goes_on_where_the_last_commit_was(void **context)
     take_records(20, 10);
     assert_int_equal(take_at_position("17"), INGEST_COMMITTED);
     assert_int_equal(ingest_take(ingest, &unit, NULL), INGEST_COMMITTED);
-    bring_down();
-    bring_up();
+    core_down();
+    core_up();
     assert_int_equal(counted(), 21);
     assert_string_equal(position(), "17");
     take_records(0, 30);
@@ -330,8 +270,8 @@ static void a_deleted_position_is_gone(void **context)
     assert_int_equal(take_at_position("17"), INGEST_COMMITTED);
     assert_int_equal(take_at_position(""), INGEST_COMMITTED);
     assert_string_equal(position(), "");
-    bring_down();
-    bring_up();
+    core_down();
+    core_up();
     assert_string_equal(position(), "");
 }
 
@@ -404,8 +344,8 @@ static void a_forgotten_producers_records_stay_counted_and_never_count_again(voi
     take_records(0, 10);
     assert_int_equal(ingest_forget(ingest, &one), INGEST_COMMITTED);
     take_records(0, 10);
-    bring_down();
-    bring_up();
+    core_down();
+    core_up();
     take_records(0, 10);
     assert_int_equal(counted(), 10);
     assert_int_equal(duplicates(), 20);
@@ -523,8 +463,8 @@ static void a_random_history_agrees_with_a_plain_table(void **context)
             seen[i] = 1;
         }
         if (dice == 2) {
-            bring_down();
-            bring_up();
+            core_down();
+            core_up();
         }
         assert_int_equal(counted(), expected);
         assert_int_equal(dropped("spool_full"), expected_dropped);

@@ -6,134 +6,14 @@
 
 #include <cmocka.h>
 
-#include "folder_check.h"
-#include "follow.h"
-#include "ingest.h"
-#include "series_check.h"
+#include "follow_check.h"
 #include "source_file.h"
 #include "spool_reader.h"
 #include "tail.h"
 
 #include <wire/spool.h>
 
-#include <errno.h>
-#include <lmdb.h>
 #include <time.h>
-
-int __real_mdb_txn_commit(MDB_txn *txn);
-int __wrap_mdb_txn_commit(MDB_txn *txn);
-
-static enum {
-    FINE,
-    FAILS_BEFORE,
-    FAILS_AFTER
-} failure;
-
-int __wrap_mdb_txn_commit(MDB_txn *txn)
-{
-    if (failure == FAILS_BEFORE) {
-        mdb_txn_abort(txn);
-        return EIO;
-    }
-    if (failure == FAILS_AFTER) {
-        failure = FINE;
-        __real_mdb_txn_commit(txn);
-        return EIO;
-    }
-    return __real_mdb_txn_commit(txn);
-}
-
-static struct aggregate *aggregate;
-static struct state *state;
-static struct ingest *ingest;
-static struct contract *contract;
-static struct follow_context context_of_follow;
-static struct follow *follow;
-static struct observation observations[FOLLOW_UNIT_LINES];
-static char error[256];
-static int64_t now_ms;
-static const char line[] = "{\"v\":1,\"decision\":\"accept\",\"run_id\":\"r\"}\n";
-
-static void core_up(void)
-{
-    aggregate = aggregate_new(NULL);
-    contract = contract_new(NULL);
-    if (state_open(in_folder("state"), &state, error, sizeof(error)) != 0 ||
-        ingest_open(aggregate, state, &ingest, error, sizeof(error)) != 0)
-        fail_msg("%s", error);
-    context_of_follow = (struct follow_context){ingest, contract, observations};
-}
-
-static void core_down(void)
-{
-    ingest_close(ingest);
-    state_close(state);
-    contract_free(contract);
-    aggregate_free(aggregate);
-}
-
-static void follow_up(bool from_end)
-{
-    if (follow_open(&context_of_follow, in_folder("e.jsonl"), from_end, &follow, error, sizeof(error)) != 0)
-        fail_msg("%s", error);
-}
-
-static int begin(void **context)
-{
-    (void)context;
-    failure = FINE;
-    follow = NULL;
-    if (folder_make() != 0)
-        return -1;
-    core_up();
-    return 0;
-}
-
-static int end(void **context)
-{
-    (void)context;
-    follow_close(follow);
-    core_down();
-    return folder_remove_all();
-}
-
-/* As a kill and a start would: nothing but the committed state stays. */
-static void restart(void)
-{
-    follow_close(follow);
-    follow = NULL;
-    core_down();
-    core_up();
-    follow_up(false);
-}
-
-static void tick(void)
-{
-    now_ms += 10;
-    while (follow_tick(follow, now_ms))
-        ;
-}
-
-static void lines_put(const char *name, unsigned n)
-{
-    while (n-- > 0)
-        file_append(name, line);
-}
-
-static void renamed(const char *from, const char *to)
-{
-    assert_int_equal(rename(in_folder(from), in_folder(to)), 0);
-}
-
-static uint64_t counted(void)
-{
-    return series_total(aggregate, "peaktrade_ai_decisions_total", "");
-}
-
-static uint64_t bad(void)
-{
-    return series_total(aggregate, "peaktrade_ai_events_dropped_total", "bad_json");
-}
 
 /* ---- one file ---- */
 
@@ -665,24 +545,6 @@ static void a_failed_commit_loses_and_doubles_nothing(void **context)
 
 /* ---- everything at random ---- */
 
-static unsigned random_below(unsigned *seed, unsigned below)
-{
-    *seed = *seed * 1664525u + 1013904223u;
-    return (*seed >> 8) % below;
-}
-
-static unsigned unique; /* makes every line another one, as times do in real ones */
-
-static void unique_put(const char *name, unsigned n)
-{
-    char text[128];
-
-    while (n-- > 0) {
-        snprintf(text, sizeof(text), "{\"v\":1,\"n\":%u,\"decision\":\"accept\"}\n", unique++);
-        file_append(name, text);
-    }
-}
-
 static void rotate(unsigned *rotations)
 {
     char name[32];
@@ -742,15 +604,6 @@ static void random_history(unsigned *seed, void (*turn)(unsigned *rotations))
     assert_int_equal(bad(), 0);
 }
 
-static unsigned seed_take(void)
-{
-    const char *given = getenv("AILIVE_SEED");
-    unsigned seed = given != NULL ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
-
-    print_message("AILIVE_SEED=%u\n", seed);
-    return seed;
-}
-
 static void a_random_history_of_renames_is_exact(void **context)
 {
     unsigned seed = seed_take();
@@ -798,8 +651,7 @@ static int end_spool(void **context)
 static void spool_restart(void)
 {
     spool_reader_free(spools);
-    core_down();
-    core_up();
+    core_restart();
     spools = spool_reader_new(ingest, contract, in_folder("runtime"));
     spool_reader_add(spools, in_folder("spool"));
 }
