@@ -12,6 +12,7 @@
 
 struct chunks {
     pthread_mutex_t mutex;
+    int fd;
     struct unpack *unpack;
     const char *error; /* NULL: none */
     bool ended;
@@ -39,9 +40,11 @@ struct chunks *chunks_open(int fd, uint64_t first_number)
         goto failed;
     memset(chunks, 0, offsetof(struct chunks, rest));
     chunks->number = first_number;
-    chunks->unpack = unpack_open(fd);
+    chunks->fd = fd;
+    chunks->unpack = unpack_new();
     if (!chunks->unpack)
         goto failed;
+    unpack_begin(chunks->unpack, fd, false);
     pthread_mutex_init(&chunks->mutex, NULL);
     return chunks;
 failed:
@@ -54,7 +57,8 @@ void chunks_close(struct chunks *chunks)
 {
     if (!chunks)
         return;
-    unpack_close(chunks->unpack);
+    unpack_free(chunks->unpack);
+    close(chunks->fd);
     pthread_mutex_destroy(&chunks->mutex);
     free(chunks);
 }
@@ -64,14 +68,16 @@ void chunks_close(struct chunks *chunks)
 static size_t read_on(struct chunks *chunks, struct chunk *chunk, size_t *used)
 {
     char *at = chunk->bytes + *used, *newline;
-    ssize_t n = unpack_read(chunks->unpack, at, CHUNKS_READ_BYTES, &chunks->error);
+    size_t n;
+    enum unpack_status status = unpack_read(chunks->unpack, at, CHUNKS_READ_BYTES, &n);
 
-    if (n <= 0) {
+    if (status != UNPACK_BYTES) {
         chunks->ended = true;
+        chunks->error = status == UNPACK_END ? NULL : unpack_reason(chunks->unpack);
         return 0;
     }
-    newline = memrchr(at, '\n', (size_t)n);
-    *used += (size_t)n;
+    newline = memrchr(at, '\n', n);
+    *used += n;
     if (newline)
         return (size_t)(newline - chunk->bytes) + 1;
     if (*used > LINE_KEPT_BYTES)

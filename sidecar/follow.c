@@ -10,10 +10,10 @@
 
 #include "log.h"
 #include "now.h"
+#include "siblings.h"
 #include "tail.h"
 
 #include <assert.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -26,11 +26,12 @@
 #define VALUE_VERSION   1u
 #define VALUE_MAX_BYTES (2u + FOLLOW_GENERATIONS_MAX * TAIL_STORED_BYTES)
 #define KEY_MAX_BYTES   500u
-#define SIBLINGS_MAX    1024u
 #define NANOSECONDS     INT64_C(1000000000)
 
 struct generation {
     struct tail tail;
+    dev_t device;
+    ino_t inode;
     int64_t quiet_since_ms; /* last growth, or when it was found */
 };
 
@@ -47,16 +48,47 @@ struct follow {
     size_t count;
     struct generation *live;     /* the one at the path; NULL while the path is empty */
     struct timespec folder_time; /* when copies were last looked for */
-    bool crowded; /* this tick found more generations than there is room for: what comes after them waits */
-    struct log_condition missing, unreadable, failing;
+    uint64_t damaged_total;
+
+    /* of the tick under way */
+    int64_t now_ms;
+    bool crowded; /* more generations were found than there is room for: what comes after them waits */
+    bool doubted; /* something could not be found out */
+    bool waiting; /* and may be found out later: nothing is concluded, and what may come after it waits */
+
+    int64_t doubt_since_ms;
+    bool in_doubt;
+    struct log_condition missing, unreadable, failing, looking;
 };
 
-struct sibling {
-    char name[NAME_MAX + 1];
-    bool rotated; /* its name says that it is a rotated one */
-    uint64_t inode;
-    int64_t born_ns, modified_ns;
-};
+/* What cannot be looked at now may hold lines that come before others. Without descriptors or memory that
+ * lasts as long as it lasts; for a file that cannot be read, or a packed one that is not whole (error 0), as
+ * long as a compressor or a network file system may take. */
+static void follow_doubt(struct follow *follow, int error)
+{
+    bool scarce = error == EMFILE || error == ENFILE || error == ENOMEM || error == EINTR || error == EAGAIN;
+
+    if (!scarce && error != EIO && error != 0)
+        return;
+    if (scarce || !follow->in_doubt)
+        follow->doubt_since_ms = follow->now_ms;
+    follow->in_doubt = follow->doubted = true;
+    if (scarce)
+        log_raise(&follow->looking, LOG_LEVEL_WARNING, "%s: its folder cannot be searched: %s; trying again",
+                  follow->path, strerror(error));
+    if (follow->now_ms - follow->doubt_since_ms < FOLLOW_LAST_LINE_MS) {
+        follow->waiting = true;
+        follow->folder_time = (struct timespec){0};
+    }
+}
+
+static void doubt_settle(struct follow *follow)
+{
+    if (follow->doubted)
+        return;
+    follow->in_doubt = false;
+    log_clear(&follow->looking, "%s: its folder can be searched again", follow->path);
+}
 
 /* ---- positions ---- */
 
@@ -149,25 +181,42 @@ static void generation_free(struct generation *file)
     free(file);
 }
 
-/* Takes fd over and puts it at index `at`. NULL: no room (follow->crowded) or memory; fd is closed. */
-static struct generation *follow_add(struct follow *follow, size_t at, int fd, const struct tail_mark *mark,
-                                     int64_t now_ms)
+static struct generation *generation_new(struct follow *follow, int fd, const struct tail_mark *mark,
+                                         bool packed)
 {
-    struct generation *file = NULL;
+    struct generation *file = calloc(1, sizeof(*file));
+    struct stat status;
 
-    if (follow->count == FOLLOW_GENERATIONS_MAX)
-        follow->crowded = true;
-    else
-        file = calloc(1, sizeof(*file));
-    if (file == NULL) {
+    if (file == NULL || fstat(fd, &status) != 0) {
+        follow_doubt(follow, errno);
         close(fd);
-        return NULL;
-    }
-    if (tail_init(&file->tail, fd, mark) != 0) {
         free(file);
         return NULL;
     }
-    file->quiet_since_ms = now_ms;
+    file->device = status.st_dev;
+    file->inode = status.st_ino;
+    file->quiet_since_ms = follow->now_ms;
+    if (tail_init(&file->tail, fd, mark, packed) == 0)
+        return file;
+    follow_doubt(follow, ENOMEM);
+    free(file);
+    return NULL;
+}
+
+/* Takes fd over and puts it at index `at`. NULL: no room (follow->crowded), or a doubt; fd is closed. */
+static struct generation *follow_add(struct follow *follow, size_t at, int fd, const struct tail_mark *mark,
+                                     bool packed)
+{
+    struct generation *file;
+
+    if (follow->count == FOLLOW_GENERATIONS_MAX) {
+        follow->crowded = true;
+        close(fd);
+        return NULL;
+    }
+    file = generation_new(follow, fd, mark, packed);
+    if (file == NULL)
+        return NULL;
     memmove(&follow->files[at + 1], &follow->files[at], (follow->count - at) * sizeof(struct generation *));
     follow->files[at] = file;
     follow->count++;
@@ -189,157 +238,137 @@ static void follow_drop(struct follow *follow, size_t at)
 static struct generation *follow_by_inode(const struct follow *follow, uint64_t inode)
 {
     for (size_t i = 0; i < follow->count; i++)
-        if (follow->files[i]->tail.mark.inode == inode)
+        if (follow->files[i]->inode == inode)
             return follow->files[i];
     return NULL;
 }
 
 /* ---- siblings: rotated files beside the path ---- */
 
-/* What rotation puts into a name: numbers, dates, times. */
-static bool is_stamp(const char *text, size_t len_bytes)
+/* Opens it unless it is a generation already. -1: it is, or cannot be opened. */
+static int follow_open_sibling(struct follow *follow, int folder_fd, struct sibling *sibling)
 {
-    bool digit = false;
+    int fd;
 
-    for (size_t i = 0; i < len_bytes; i++) {
-        if (text[i] != '\0' && strchr("0123456789.-_T:Z", text[i]) == NULL)
-            return false;
-        digit = digit || (text[i] >= '0' && text[i] <= '9');
-    }
-    return digit && strchr(".-_", text[0]) != NULL;
-}
-
-/* events.jsonl.1, events.jsonl-20260101, events-20260101.jsonl: but not events-other.jsonl, which may be
- * followed by itself, and no archives or editors' copies. */
-static bool rotated_name(const char *name, const char *other)
-{
-    const char *extension = strrchr(name, '.');
-    size_t name_len = strlen(name), other_len = strlen(other), stem, end;
-
-    if (other_len > name_len && strncmp(other, name, name_len) == 0)
-        return is_stamp(other + name_len, other_len - name_len);
-    if (extension == NULL || extension == name || other_len <= name_len)
-        return false;
-    stem = (size_t)(extension - name);
-    end = name_len - stem;
-    return strncmp(other, name, stem) == 0 && strcmp(other + other_len - end, extension) == 0 &&
-           is_stamp(other + stem, other_len - stem - end);
-}
-
-static bool sibling_look(int folder_fd, const char *name, struct sibling *out)
-{
-    struct statx status;
-
-    if (strlen(name) > NAME_MAX ||
-        statx(folder_fd, name, AT_SYMLINK_NOFOLLOW, STATX_TYPE | STATX_INO | STATX_MTIME | STATX_BTIME,
-              &status) != 0 ||
-        !S_ISREG(status.stx_mode))
-        return false;
-    snprintf(out->name, sizeof(out->name), "%s", name);
-    out->inode = status.stx_ino;
-    out->modified_ns = status.stx_mtime.tv_sec * NANOSECONDS + status.stx_mtime.tv_nsec;
-    out->born_ns =
-        status.stx_mask & STATX_BTIME ? status.stx_btime.tv_sec * NANOSECONDS + status.stx_btime.tv_nsec : 0;
-    return true;
-}
-
-/* Oldest first. Rotated at the same moment: the one with the longer or greater name (.10, .2) is older. */
-static int sibling_order(const void *left, const void *right)
-{
-    const struct sibling *a = left, *b = right;
-    int64_t x = a->modified_ns, y = b->modified_ns;
-
-    if (x == y && a->born_ns != 0 && b->born_ns != 0) {
-        x = a->born_ns;
-        y = b->born_ns;
-    }
-    if (x != y)
-        return x < y ? -1 : 1;
-    if (strlen(a->name) != strlen(b->name))
-        return strlen(a->name) > strlen(b->name) ? -1 : 1;
-    return strcmp(b->name, a->name);
-}
-
-/* The folder's other files, oldest first (all: a rename may give any name; or the rotated ones alone); *count
- * of them. The caller frees. NULL: none. */
-static struct sibling *siblings_list(struct follow *follow, int folder_fd, bool all, size_t *count)
-{
-    int listing_fd = fcntl(folder_fd, F_DUPFD_CLOEXEC, 0);
-    DIR *folder = listing_fd >= 0 ? fdopendir(listing_fd) : NULL;
-    struct sibling *siblings = calloc(SIBLINGS_MAX, sizeof(*siblings));
-    const struct dirent *entry;
-
-    *count = 0;
-    if (folder == NULL && listing_fd >= 0)
-        close(listing_fd);
-    if (folder != NULL)
-        rewinddir(folder);
-    while (folder != NULL && siblings != NULL && *count < SIBLINGS_MAX && (entry = readdir(folder)) != NULL) {
-        bool rotated = rotated_name(follow->name, entry->d_name);
-
-        if ((!all && !rotated) || strcmp(entry->d_name, follow->name) == 0 ||
-            !sibling_look(folder_fd, entry->d_name, &siblings[*count]))
-            continue;
-        siblings[(*count)++].rotated = rotated;
-    }
-    if (folder != NULL)
-        closedir(folder);
-    if (siblings != NULL)
-        qsort(siblings, *count, sizeof(*siblings), sibling_order);
-    return siblings;
-}
-
-/* Opens the sibling that holds what the mark was made from; the inode decides between equals. -1: none. */
-static int siblings_find(const struct follow *follow, int folder_fd, const struct sibling *siblings,
-                         size_t count, const struct tail_mark *mark)
-{
-    for (int by_inode = 1; by_inode >= 0; by_inode--)
-        for (size_t i = count; i-- > 0;) {
-            struct stat status;
-            int fd;
-
-            /* Without a byte behind the mark everything would match. */
-            if (by_inode ? siblings[i].inode != mark->inode : mark->first_len == 0)
-                continue;
-            if (follow_by_inode(follow, siblings[i].inode) != NULL)
-                continue;
-            fd = tail_open_path(folder_fd, siblings[i].name, &status);
-            if (fd >= 0 && tail_mark_matches(mark, fd))
-                return fd;
-            if (fd >= 0)
-                close(fd);
-        }
+    if (follow_by_inode(follow, sibling->inode) != NULL)
+        return -1;
+    fd = sibling_open(folder_fd, sibling);
+    if (fd < 0)
+        follow_doubt(follow, errno);
+    else if (follow_by_inode(follow, sibling->inode) == NULL) /* it was compressed since it was listed */
+        return fd;
+    if (fd >= 0)
+        close(fd);
     return -1;
 }
 
-/* Adds, at index `at`, every sibling that came after the file fd: it was born and written later. Stops where
- * there is no more room: the rest is found from the last one added. */
-static void siblings_add_newer(struct follow *follow, int folder_fd, const struct sibling *siblings,
-                               size_t count, int fd, uint64_t live_inode, size_t at, int64_t now_ms)
+/* Opens the sibling if it holds what the mark was made from. */
+static int sibling_try(struct follow *follow, int folder_fd, struct sibling *sibling,
+                       const struct tail_mark *mark)
+{
+    int fd = follow_open_sibling(follow, folder_fd, sibling);
+    enum tail_match match;
+
+    if (fd < 0)
+        return -1;
+    match = sibling->packed ? tail_mark_matches_packed(mark, fd) : tail_mark_matches(mark, fd);
+    if (match == TAIL_MATCH_YES)
+        return fd;
+    if (match == TAIL_MATCH_OPEN)
+        follow_doubt(follow, errno);
+    close(fd);
+    return -1;
+}
+
+/* What was last written before the marked file was made cannot hold it. Some compressors keep whole seconds
+ * only. */
+static bool packed_may_hold(const struct sibling *sibling, const struct tail_mark *mark)
+{
+    int64_t from_ns = mark->first_len == 0 || mark->born_ns == 0 ? mark->since_ns : mark->born_ns;
+
+    return sibling->packed && sibling->modified_ns >= from_ns - from_ns % NANOSECONDS;
+}
+
+/* Opens the sibling that holds what the mark was made from. The inode decides between equals. Of packed
+ * files, which have inodes of their own, the oldest that can be it is taken: those after it are read next.
+ * -1: none. */
+static int siblings_find(struct follow *follow, int folder_fd, struct sibling *siblings, size_t count,
+                         const struct tail_mark *mark, bool *packed)
+{
+    size_t i = 0;
+    int fd = -1;
+
+    for (i = count; fd < 0 && i > 0; i--)
+        if (siblings[i - 1].inode == mark->inode)
+            fd = sibling_try(follow, folder_fd, &siblings[i - 1], mark);
+    /* Without a byte behind the mark every plain file would match. */
+    if (fd < 0 && mark->first_len > 0)
+        for (i = count; fd < 0 && i > 0; i--)
+            if (!siblings[i - 1].packed)
+                fd = sibling_try(follow, folder_fd, &siblings[i - 1], mark);
+    if (fd >= 0) {
+        *packed = siblings[i].packed;
+        return fd;
+    }
+    for (i = 0; fd < 0 && i < count; i++)
+        if (packed_may_hold(&siblings[i], mark))
+            fd = sibling_try(follow, folder_fd, &siblings[i], mark);
+    *packed = true;
+    return fd;
+}
+
+/* Whether a generation is this file before it was compressed, or after. */
+static bool follow_has(struct follow *follow, int fd, bool packed)
+{
+    for (size_t i = 0; i < follow->count; i++) {
+        const struct tail *tail = &follow->files[i]->tail;
+        enum tail_match match = TAIL_MATCH_NO;
+
+        if ((tail->unpack != NULL) != packed)
+            match = packed ? tail_packed_is(fd, tail->fd) : tail_packed_is(tail->fd, fd);
+        if (match == TAIL_MATCH_OPEN)
+            follow_doubt(follow, errno);
+        if (match != TAIL_MATCH_NO)
+            return true;
+    }
+    return false;
+}
+
+/* When a generation was made and last written. false: it does not say. */
+static bool generation_times(const struct generation *file, int64_t *born_ns, int64_t *modified_ns)
 {
     struct statx status;
-    int64_t born_ns, modified_ns;
-    size_t added = 0;
 
-    if (statx(fd, "", AT_EMPTY_PATH, STATX_MTIME | STATX_BTIME, &status) != 0)
+    if (statx(file->tail.fd, "", AT_EMPTY_PATH, STATX_MTIME | STATX_BTIME, &status) != 0)
+        return false;
+    *modified_ns = status.stx_mtime.tv_sec * NANOSECONDS + status.stx_mtime.tv_nsec;
+    *born_ns = 0;
+    if (file->tail.unpack == NULL && (status.stx_mask & STATX_BTIME))
+        *born_ns = status.stx_btime.tv_sec * NANOSECONDS + status.stx_btime.tv_nsec;
+    return true;
+}
+
+/* Adds every sibling that came after the newest generation: it was born and written later. Stops where there
+ * is no more room: the rest is found from the last one added. */
+static void siblings_add_newer(struct follow *follow, int folder_fd, struct sibling *siblings, size_t count,
+                               uint64_t live_inode)
+{
+    int64_t born_ns, modified_ns;
+
+    if (!generation_times(follow->files[follow->count - 1], &born_ns, &modified_ns))
         return;
-    modified_ns = status.stx_mtime.tv_sec * NANOSECONDS + status.stx_mtime.tv_nsec;
-    born_ns =
-        status.stx_mask & STATX_BTIME ? status.stx_btime.tv_sec * NANOSECONDS + status.stx_btime.tv_nsec : 0;
-    for (size_t i = 0; i < count && !follow->crowded; i++) {
-        struct stat file_status;
-        int sibling_fd;
+    for (size_t i = 0; i < count && !follow->crowded && !follow->waiting; i++) {
+        int fd;
 
         if (!siblings[i].rotated || siblings[i].modified_ns < modified_ns ||
             siblings[i].inode == live_inode ||
-            (born_ns != 0 && siblings[i].born_ns != 0 && siblings[i].born_ns <= born_ns) ||
-            follow_by_inode(follow, siblings[i].inode) != NULL)
+            (born_ns != 0 && siblings[i].born_ns != 0 && siblings[i].born_ns <= born_ns))
             continue;
-        sibling_fd = tail_open_path(folder_fd, siblings[i].name, &file_status);
-        if (sibling_fd >= 0 && follow_add(follow, at + added, sibling_fd, NULL, now_ms) != NULL) {
+        fd = follow_open_sibling(follow, folder_fd, &siblings[i]);
+        if (fd >= 0 && follow_has(follow, fd, siblings[i].packed))
+            close(fd);
+        else if (fd >= 0 && follow_add(follow, follow->count, fd, NULL, siblings[i].packed) != NULL)
             log_info("%s: reading the rotated %s first", follow->path, siblings[i].name);
-            added++;
-        }
     }
 }
 
@@ -350,69 +379,124 @@ static int open_folder(const struct follow *follow)
     return open(follow->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* The file at the path, when it is the one the mark was made from. The inode may differ (another machine's
- * copy), but not when a sibling has it. */
-static bool live_matches(const struct tail_mark *mark, int live_fd, const struct stat *live, bool by_inode)
+static void live_absent(struct follow *follow, int error)
 {
-    if (live_fd < 0 || (by_inode ? (uint64_t)live->st_ino != mark->inode : mark->first_len == 0))
-        return false;
-    return tail_mark_matches(mark, live_fd);
+    if (error == ENOENT || error == ENOTDIR)
+        log_raise(&follow->missing, LOG_LEVEL_INFO, "%s is not there yet; waiting for it", follow->path);
+    else
+        log_raise(&follow->unreadable, LOG_LEVEL_WARNING, "%s cannot be read: %s; trying again", follow->path,
+                  error == EINVAL ? "it is no regular file" : strerror(error));
+    follow->live = NULL;
+    follow->from_end = false; /* what comes later is new */
 }
 
-static int find_generation(struct follow *follow, int folder_fd, const struct sibling *siblings, size_t count,
-                           const struct tail_mark *mark, int *live_fd, const struct stat *live)
+/* What finding out works with. */
+struct search {
+    int folder_fd, live_fd; /* -1: nothing at the path, or it has been taken */
+    struct stat live;
+    struct sibling *siblings;
+    size_t count;
+};
+
+/* The file at the path, when it is the one the mark was made from. The inode may differ (another machine's
+ * copy), but not when a sibling has it. */
+static bool live_matches(struct follow *follow, const struct search *search, const struct tail_mark *mark,
+                         bool by_inode)
+{
+    enum tail_match match;
+
+    if (search->live_fd < 0 ||
+        (by_inode ? (uint64_t)search->live.st_ino != mark->inode : mark->first_len == 0))
+        return false;
+    match = tail_mark_matches(mark, search->live_fd);
+    if (match == TAIL_MATCH_OPEN)
+        follow_doubt(follow, errno);
+    return match == TAIL_MATCH_YES;
+}
+
+static int find_generation(struct follow *follow, struct search *search, const struct tail_mark *mark,
+                           bool *packed)
 {
     int fd;
 
-    if (!live_matches(mark, *live_fd, live, true)) {
-        fd = siblings_find(follow, folder_fd, siblings, count, mark);
-        if (fd >= 0 || !live_matches(mark, *live_fd, live, false))
+    *packed = false;
+    if (!live_matches(follow, search, mark, true)) {
+        fd = siblings_find(follow, search->folder_fd, search->siblings, search->count, mark, packed);
+        if (fd >= 0 || !live_matches(follow, search, mark, false))
             return fd;
     }
-    fd = *live_fd;
-    *live_fd = -1;
+    *packed = false;
+    fd = search->live_fd;
+    search->live_fd = -1;
     return fd;
 }
 
-/* Generations read before, where they are now; then those that came after the newest of them; then the file
- * at the path. */
-static void follow_find_out(struct follow *follow, int64_t now_ms)
+/* Generations read before, where they are now; then those that came after the newest of them. */
+static void search_generations(struct follow *follow, struct search *search, const struct tail_mark *marks,
+                               size_t stored)
 {
-    struct tail_mark marks[FOLLOW_GENERATIONS_MAX];
-    size_t stored = value_load(follow, marks), sibling_count = 0;
-    int folder_fd = stored > 0 ? open_folder(follow) : -1;
-    struct sibling *siblings = folder_fd >= 0 ? siblings_list(follow, folder_fd, true, &sibling_count) : NULL;
-    struct stat live;
-    int live_fd = folder_fd >= 0 ? tail_open_path(folder_fd, follow->name, &live) : -1;
-    bool had_live = live_fd >= 0;
+    uint64_t live_inode = search->live_fd >= 0 ? (uint64_t)search->live.st_ino : 0;
+    bool gone[FOLLOW_GENERATIONS_MAX];
 
-    if (stored > 0 && folder_fd < 0)
-        return; /* the folder may come back, with the files in it */
-    for (size_t i = 0; i < stored; i++) {
-        int fd = find_generation(follow, folder_fd, siblings, sibling_count, &marks[i], &live_fd, &live);
-        bool is_live = had_live && live_fd < 0 && fd >= 0 && follow->live == NULL;
-        struct generation *file = fd >= 0 ? follow_add(follow, follow->count, fd, &marks[i], now_ms) : NULL;
+    for (size_t i = 0; i < stored && !follow->waiting; i++) {
+        bool had_live = search->live_fd >= 0, packed;
+        int fd = find_generation(follow, search, &marks[i], &packed);
+        struct generation *file = fd >= 0 ? follow_add(follow, follow->count, fd, &marks[i], packed) : NULL;
 
-        if (file == NULL)
+        gone[i] = file == NULL;
+        if (had_live && search->live_fd < 0)
+            follow->live = file;
+    }
+    if (follow->count > 0 && follow->live == NULL && !follow->waiting)
+        siblings_add_newer(follow, search->folder_fd, search->siblings, search->count, live_inode);
+    for (size_t i = 0; i < stored && !follow->waiting; i++)
+        if (gone[i])
             log_warning(
                 "%s: a rotated file that was read up to byte %llu is gone; what followed there is not "
                 "counted",
                 follow->path, (unsigned long long)marks[i].offset);
-        if (is_live)
-            follow->live = file;
+}
+
+/* false: something is missing that may be there later; nothing is concluded. */
+static bool search_open(struct follow *follow, struct search *search)
+{
+    search->live_fd = -1;
+    search->siblings = NULL;
+    search->folder_fd = open_folder(follow);
+    if (search->folder_fd < 0)
+        return false; /* the folder may come back, with the files in it */
+    search->siblings = siblings_list(search->folder_fd, follow->name, true, &search->count);
+    if (search->siblings == NULL) {
+        follow_doubt(follow, errno);
+        return false;
     }
-    if (follow->count > 0 && follow->live == NULL)
-        siblings_add_newer(follow, folder_fd, siblings, sibling_count,
-                           follow->files[follow->count - 1]->tail.fd, had_live ? (uint64_t)live.st_ino : 0,
-                           follow->count, now_ms);
-    if (stored > 0)
+    search->live_fd = tail_open_path(search->folder_fd, follow->name, &search->live);
+    if (search->live_fd >= 0 || errno == ENOENT || errno == EINVAL)
+        return true;
+    live_absent(follow, errno); /* it may be the file that was read: known when it can be read again */
+    return false;
+}
+
+/* Finds the stored generations again. When something could not be looked at, the next tick tries again. */
+static void follow_find_out(struct follow *follow)
+{
+    struct tail_mark marks[FOLLOW_GENERATIONS_MAX];
+    size_t stored = value_load(follow, marks);
+    struct search search = {-1, -1, {0}, NULL, 0};
+
+    follow->found_out = stored == 0;
+    if (stored > 0 && search_open(follow, &search)) {
+        search_generations(follow, &search, marks, stored);
+        follow->found_out = !follow->waiting;
         follow->from_end = false; /* the path is known: what is new here is read from its start */
-    if (live_fd >= 0)
-        close(live_fd);
-    if (folder_fd >= 0)
-        close(folder_fd);
-    free(siblings);
-    follow->found_out = true;
+    }
+    while (!follow->found_out && follow->count > 0)
+        follow_drop(follow, 0);
+    if (search.live_fd >= 0)
+        close(search.live_fd);
+    if (search.folder_fd >= 0)
+        close(search.folder_fd);
+    free(search.siblings);
 }
 
 static bool folder_changed(struct follow *follow, int folder_fd)
@@ -430,34 +514,44 @@ static bool folder_changed(struct follow *follow, int folder_fd)
 
 /* ---- the file at the path ---- */
 
-static void live_take(struct follow *follow, int fd, int64_t now_ms)
+static void live_take(struct follow *follow, int fd)
 {
-    struct generation *file = follow_add(follow, follow->count, fd, NULL, now_ms);
+    struct generation *file = follow_add(follow, follow->count, fd, NULL, false);
 
     if (file == NULL)
         return;
-    if (follow->from_end && tail_seek_end(&file->tail) != 0)
+    if (follow->from_end && tail_seek_end(&file->tail) != 0) {
+        follow_doubt(follow, errno);
+        if (follow->waiting) {
+            follow_drop(follow, follow->count - 1);
+            return;
+        }
         log_warning("%s: cannot find its end: %s; read from its start", follow->path, strerror(errno));
+    }
     follow->live = file;
     follow_commit(follow, NULL, 0);
 }
 
 /* The newest generation is no longer at the path: those that came and went since are read before what is
  * there now (live_inode; 0: nothing). */
-static void missed_look(struct follow *follow, uint64_t live_inode, int64_t now_ms)
+static void missed_look(struct follow *follow, uint64_t live_inode)
 {
-    const struct generation *newest = follow->count > 0 ? follow->files[follow->count - 1] : NULL;
-    int folder_fd = newest != NULL ? open_folder(follow) : -1;
+    int folder_fd = follow->count > 0 ? open_folder(follow) : -1;
     struct sibling *siblings = NULL;
     size_t count = 0;
 
-    if (folder_fd < 0)
+    if (folder_fd < 0) {
+        if (follow->count > 0)
+            follow_doubt(follow, errno);
         return;
-    if (folder_changed(follow, folder_fd) || live_inode != 0)
-        siblings = siblings_list(follow, folder_fd, false, &count);
+    }
+    if (folder_changed(follow, folder_fd) || live_inode != 0) {
+        siblings = siblings_list(folder_fd, follow->name, false, &count);
+        if (siblings == NULL)
+            follow_doubt(follow, errno);
+    }
     if (siblings != NULL)
-        siblings_add_newer(follow, folder_fd, siblings, count, newest->tail.fd, live_inode, follow->count,
-                           now_ms);
+        siblings_add_newer(follow, folder_fd, siblings, count, live_inode);
     if (follow->crowded)
         follow->folder_time = (struct timespec){0}; /* look again when there is room */
     free(siblings);
@@ -466,10 +560,7 @@ static void missed_look(struct follow *follow, uint64_t live_inode, int64_t now_
 
 static bool is_file(const struct generation *file, const struct stat *status)
 {
-    struct stat own;
-
-    return file != NULL && fstat(file->tail.fd, &own) == 0 && own.st_ino == status->st_ino &&
-           own.st_dev == status->st_dev;
+    return file->inode == status->st_ino && file->device == status->st_dev;
 }
 
 static struct generation *follow_by_status(const struct follow *follow, const struct stat *status)
@@ -480,110 +571,88 @@ static struct generation *follow_by_status(const struct follow *follow, const st
     return NULL;
 }
 
-static void live_absent(struct follow *follow, int error)
+static void live_found(struct follow *follow, int fd, const struct stat *status)
 {
-    if (error == ENOENT || error == ENOTDIR)
-        log_raise(&follow->missing, LOG_LEVEL_INFO, "%s is not there yet; waiting for it", follow->path);
-    else
-        log_raise(&follow->unreadable, LOG_LEVEL_WARNING, "%s cannot be read: %s; trying again", follow->path,
-                  error == EINVAL ? "it is no regular file" : strerror(error));
-    follow->live = NULL;
-    follow->from_end = false; /* what comes later is new */
-}
+    struct generation *known = follow_by_status(follow, status);
 
-static void live_refresh(struct follow *follow, int64_t now_ms)
-{
-    struct generation *known;
-    struct stat status;
-    int fd;
-
-    if (follow->live != NULL && stat(follow->path, &status) == 0 && is_file(follow->live, &status))
-        return;
-    if (follow->live != NULL)
-        follow->live->quiet_since_ms = now_ms; /* its time as a rotated file begins */
-    fd = tail_open_path(AT_FDCWD, follow->path, &status);
-    if (fd < 0) {
-        live_absent(follow, errno);
-        missed_look(follow, 0, now_ms);
-        return;
-    }
     log_clear(&follow->missing, "%s is there now", follow->path);
     log_clear(&follow->unreadable, "%s can be read again", follow->path);
-    known = follow_by_status(follow, &status);
     if (known != NULL) {
         follow->live = known;
         close(fd);
-    } else {
-        missed_look(follow, (uint64_t)status.st_ino, now_ms);
-        if (follow->crowded)
-            close(fd); /* its turn comes when those before it are read */
-        else
-            live_take(follow, fd, now_ms);
+        return;
     }
+    missed_look(follow, (uint64_t)status->st_ino);
+    if (follow->crowded || follow->waiting)
+        close(fd); /* its turn comes when those before it are read */
+    else
+        live_take(follow, fd);
+}
+
+static void live_refresh(struct follow *follow)
+{
+    struct stat status;
+    int fd, error;
+
+    if (follow->live != NULL && stat(follow->path, &status) == 0 && is_file(follow->live, &status))
+        return;
+    fd = tail_open_path(AT_FDCWD, follow->path, &status);
+    error = errno;
+    if (fd < 0)
+        follow_doubt(follow, error);
+    if (follow->waiting)
+        return; /* nobody knows what is there now */
+    if (follow->live != NULL)
+        follow->live->quiet_since_ms = follow->now_ms; /* its time as a rotated file begins */
+    if (fd >= 0) {
+        live_found(follow, fd, &status);
+        return;
+    }
+    live_absent(follow, error);
+    missed_look(follow, 0);
 }
 
 /* ---- reading ---- */
 
-static int64_t made_ns(const struct sibling *sibling)
+/* Whether the file begins as the one at the path does, as far as both go: a copy of what is still to be
+ * read. */
+static bool begins_alike(struct follow *follow, int fd, bool packed)
 {
-    return sibling->born_ns != 0 ? sibling->born_ns : sibling->modified_ns;
-}
+    unsigned char bytes[TAIL_MARK_BYTES], live[TAIL_MARK_BYTES];
+    ssize_t n, live_n, both;
 
-/* The part after a truncation that a copy may still hold (copytruncate): read before the file's new contents.
- * Copies made after that one hold what came and went since: copies_find() takes them in. */
-static void truncated_find_copy(struct follow *follow, const struct tail_mark *mark, size_t at,
-                                int64_t now_ms)
-{
-    size_t count = 0;
-    int folder_fd = open_folder(follow), fd = -1;
-    struct sibling *siblings = folder_fd >= 0 ? siblings_list(follow, folder_fd, true, &count) : NULL;
-    struct generation *copy = NULL;
-
-    if (siblings != NULL && mark->first_len > 0)
-        fd = siblings_find(follow, folder_fd, siblings, count, mark);
-    if (fd >= 0)
-        copy = follow_add(follow, at, fd, mark, now_ms);
-    for (size_t i = 0; copy != NULL && i < count; i++)
-        if (siblings[i].inode == copy->tail.mark.inode)
-            follow->files[at + 1]->tail.mark.since_ns = made_ns(&siblings[i]);
-    follow->folder_time = (struct timespec){0};
-    free(siblings);
-    if (folder_fd >= 0)
-        close(folder_fd);
-}
-
-/* Whether the file begins as the other one does, as far as both go: a copy of what is still to be read. */
-static bool begins_alike(int fd, int other_fd)
-{
-    unsigned char bytes[TAIL_MARK_BYTES], other[TAIL_MARK_BYTES];
-    ssize_t n = pread(fd, bytes, sizeof(bytes), 0), other_n = pread(other_fd, other, sizeof(other), 0);
-    ssize_t both = n < other_n ? n : other_n;
-
-    return both > 0 && memcmp(bytes, other, (size_t)both) == 0;
+    if (packed) /* the file at the path is one of the generations */
+        return follow_has(follow, fd, packed);
+    n = pread(fd, bytes, sizeof(bytes), 0);
+    live_n = pread(follow->live->tail.fd, live, sizeof(live), 0);
+    if (n < 0 || live_n < 0)
+        follow_doubt(follow, errno);
+    both = n < live_n ? n : live_n;
+    return n < 0 || live_n < 0 || (both > 0 && memcmp(bytes, live, (size_t)both) == 0);
 }
 
 /* At offset 0 nothing shows that the file was filled, copied and truncated since the last look, but the copy:
  * a sibling made since then that is not a copy of what the file holds now. */
-static void copies_find(struct follow *follow, int folder_fd, int64_t now_ms)
+static void copies_find(struct follow *follow, int folder_fd)
 {
     struct generation *live = follow->live;
     size_t count = 0, at = 0;
-    struct sibling *siblings = siblings_list(follow, folder_fd, false, &count);
+    struct sibling *siblings = siblings_list(folder_fd, follow->name, false, &count);
 
+    if (siblings == NULL)
+        follow_doubt(follow, errno);
     while (follow->files[at] != live)
         at++;
-    for (size_t i = 0; siblings != NULL && i < count && !follow->crowded; i++) {
-        struct stat status;
+    for (size_t i = 0; siblings != NULL && i < count && !follow->crowded && !follow->waiting; i++) {
         int fd;
 
-        if (made_ns(&siblings[i]) <= live->tail.mark.since_ns ||
-            follow_by_inode(follow, siblings[i].inode) != NULL)
+        if (sibling_made_ns(&siblings[i]) <= live->tail.mark.since_ns)
             continue;
-        fd = tail_open_path(folder_fd, siblings[i].name, &status);
-        if (fd >= 0 && begins_alike(fd, live->tail.fd)) {
+        fd = follow_open_sibling(follow, folder_fd, &siblings[i]);
+        if (fd >= 0 && begins_alike(follow, fd, siblings[i].packed)) {
             close(fd);
-        } else if (fd >= 0 && follow_add(follow, at, fd, NULL, now_ms) != NULL) {
-            live->tail.mark.since_ns = made_ns(&siblings[i]); /* it is never found a second time */
+        } else if (fd >= 0 && follow_add(follow, at, fd, NULL, siblings[i].packed) != NULL) {
+            live->tail.mark.since_ns = sibling_made_ns(&siblings[i]); /* it is never found a second time */
             at++;
         }
     }
@@ -592,35 +661,73 @@ static void copies_find(struct follow *follow, int folder_fd, int64_t now_ms)
     free(siblings);
 }
 
-static void copies_look(struct follow *follow, int64_t now_ms)
+static void copies_look(struct follow *follow)
 {
     int folder_fd;
 
-    if (follow->live == NULL || follow->live->tail.mark.offset > 0 || follow->crowded)
+    if (follow->live == NULL || follow->live->tail.mark.offset > 0 || follow->crowded || follow->waiting)
         return;
     folder_fd = open_folder(follow);
-    if (folder_fd < 0)
+    if (folder_fd < 0) {
+        follow_doubt(follow, errno);
         return;
+    }
     if (folder_changed(follow, folder_fd))
-        copies_find(follow, folder_fd, now_ms);
+        copies_find(follow, folder_fd);
     close(folder_fd);
 }
 
-static void follow_truncated(struct follow *follow, struct generation *file, int64_t now_ms)
+/* The part after a truncation that a copy may still hold (copytruncate): read before the file's new contents,
+ * from index `at`. Copies made after that one hold what came and went since: copies_find() takes them in.
+ * Returns when the copy was made, 0 when there is none. */
+static int64_t truncated_find_copy(struct follow *follow, const struct tail_mark *mark, size_t at)
+{
+    size_t count = 0;
+    int folder_fd = open_folder(follow), fd = -1;
+    struct sibling *siblings = folder_fd >= 0 ? siblings_list(folder_fd, follow->name, true, &count) : NULL;
+    struct generation *copy = NULL;
+    int64_t made_ns = 0;
+    bool packed = false;
+
+    if (siblings == NULL)
+        follow_doubt(follow, errno);
+    else if (mark->first_len > 0)
+        fd = siblings_find(follow, folder_fd, siblings, count, mark, &packed);
+    if (fd >= 0 && !follow->waiting)
+        copy = follow_add(follow, at, fd, mark, packed);
+    else if (fd >= 0)
+        close(fd);
+    for (size_t i = 0; copy != NULL && i < count; i++)
+        if (siblings[i].inode == copy->inode)
+            made_ns = sibling_made_ns(&siblings[i]);
+    free(siblings);
+    if (folder_fd >= 0)
+        close(folder_fd);
+    return made_ns;
+}
+
+/* Only once the copy is found, or is known not to be there, the position is given up. */
+static void follow_truncated(struct follow *follow, struct generation *file)
 {
     struct tail_mark before = file->tail.mark;
+    int64_t copied_ns;
     size_t at = 0;
 
     while (follow->files[at] != file)
         at++;
-    log_info("%s was truncated at byte %llu; it is read from its start", follow->path,
-             (unsigned long long)before.offset);
-    tail_reset(&file->tail);
     if (follow->count == FOLLOW_GENERATIONS_MAX && at > 0) {
         follow_drop(follow, 0); /* read to its end: those before this one are */
         at--;
     }
-    truncated_find_copy(follow, &before, at, now_ms);
+    copied_ns = truncated_find_copy(follow, &before, at);
+    if (follow->waiting)
+        return;
+    log_info("%s was truncated at byte %llu; it is read from its start", follow->path,
+             (unsigned long long)before.offset);
+    tail_reset(&file->tail);
+    if (copied_ns != 0)
+        file->tail.mark.since_ns = copied_ns;
+    follow->folder_time = (struct timespec){0};
     follow_commit(follow, NULL, 0);
 }
 
@@ -660,26 +767,60 @@ static enum tail_status follow_pass(struct follow *follow, struct generation *fi
     return status;
 }
 
-/* Reads one generation as far as it goes. Returns whether it is at its end. */
-static bool follow_read(struct follow *follow, struct generation *file, int64_t now_ms, bool *more)
+/* Where the file lies now, for a message. */
+static void generation_name(const struct generation *file, char *out, size_t cap)
 {
-    uint64_t offset = file->tail.mark.offset;
+    char link[64];
+    ssize_t n;
+
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", file->tail.fd);
+    n = readlink(link, out, cap - 1);
+    out[n > 0 ? n : 0] = '\0';
+}
+
+static void follow_damaged(struct follow *follow, const struct generation *file)
+{
+    char name[512];
+
+    follow->damaged_total++;
+    generation_name(file, name, sizeof(name));
+    log_error(
+        "%s: the rotated %s is damaged: %s. It was counted up to byte %llu of its contents, the rest is "
+        "not. Repair it or fetch an intact copy; `ailive replay` shows what that holds",
+        follow->path, name, file->tail.reason, (unsigned long long)file->tail.mark.offset);
+}
+
+static void follow_cannot_read(struct follow *follow, const struct generation *file, int error)
+{
+    log_raise(&follow->failing, LOG_LEVEL_ERROR, "%s cannot be read at byte %llu: %s; trying again",
+              follow->path, (unsigned long long)file->tail.mark.offset, strerror(error));
+}
+
+/* Reads one generation as far as it goes. Returns whether it is at its end. */
+static bool follow_read(struct follow *follow, struct generation *file, bool *more)
+{
+    uint64_t taken = tail_taken_bytes(&file->tail);
     enum tail_status status = follow_pass(follow, file);
     int error = errno;
 
-    if (file->tail.mark.offset != offset)
-        file->quiet_since_ms = now_ms;
+    if (tail_taken_bytes(&file->tail) != taken)
+        file->quiet_since_ms = follow->now_ms;
     if (follow->stalled)
         return false;
+    if (status == TAIL_CUT && follow->now_ms - file->quiet_since_ms >= FOLLOW_LAST_LINE_MS) {
+        tail_give_up(&file->tail);
+        status = TAIL_DAMAGED;
+    }
     if (status == TAIL_TRUNCATED)
-        follow_truncated(follow, file, now_ms);
+        follow_truncated(follow, file);
+    if (status == TAIL_DAMAGED)
+        follow_damaged(follow, file);
     if (status == TAIL_ERROR)
-        log_raise(&follow->failing, LOG_LEVEL_ERROR, "%s cannot be read at byte %llu: %s; trying again",
-                  follow->path, (unsigned long long)file->tail.mark.offset, strerror(error));
+        follow_cannot_read(follow, file, error);
     else
         log_clear(&follow->failing, "%s can be read again", follow->path);
-    *more = *more || status == TAIL_PAUSE || status == TAIL_TRUNCATED;
-    return status == TAIL_END;
+    *more = *more || status == TAIL_PAUSE || (status == TAIL_TRUNCATED && !follow->waiting);
+    return status == TAIL_END || status == TAIL_DAMAGED;
 }
 
 /* A rotated file that has been quiet: its unterminated last line is a line. */
@@ -700,23 +841,25 @@ static void follow_last_line(struct follow *follow, struct generation *file)
 }
 
 /* How long a rotated file must have been quiet before it is let go: less when there are many. */
-static int64_t drain_ms(const struct follow *follow)
+static int64_t drain_ms(const struct follow *follow, const struct generation *file)
 {
     if (follow->count == FOLLOW_GENERATIONS_MAX)
         return 0;
-    return follow->count > FOLLOW_GENERATIONS_MAX / 2 ? 1000 : FOLLOW_DRAIN_MS;
+    if (follow->count > FOLLOW_GENERATIONS_MAX / 2)
+        return 1000;
+    return file->tail.unpack != NULL ? FOLLOW_LAST_LINE_MS : FOLLOW_DRAIN_MS;
 }
 
 /* Lets rotated files go that nobody writes any more. All of them are at their end. Returns whether there is
  * room now. */
-static bool follow_drain(struct follow *follow, int64_t now_ms)
+static bool follow_drain(struct follow *follow)
 {
     bool dropped = false;
 
     for (size_t i = 0; i < follow->count && !follow->stalled;) {
         struct generation *file = follow->files[i];
-        int64_t quiet_ms = now_ms - file->quiet_since_ms;
-        bool go = quiet_ms >= drain_ms(follow);
+        int64_t quiet_ms = follow->now_ms - file->quiet_since_ms;
+        bool go = quiet_ms >= drain_ms(follow, file);
 
         if (file == follow->live || file == follow->files[follow->count - 1] ||
             (!go && quiet_ms < FOLLOW_LAST_LINE_MS)) {
@@ -734,27 +877,39 @@ static bool follow_drain(struct follow *follow, int64_t now_ms)
     return dropped;
 }
 
+/* Looks after what there is to read. Returns whether something can be concluded from it. */
+static bool follow_look(struct follow *follow)
+{
+    follow->crowded = follow->waiting = follow->doubted = false;
+    if (!follow->found_out)
+        follow_find_out(follow);
+    if (!follow->found_out)
+        return false;
+    live_refresh(follow);
+    copies_look(follow);
+    return true;
+}
+
 bool follow_tick(struct follow *follow, int64_t now_ms)
 {
     bool more = false, at_end = true;
 
+    follow->now_ms = now_ms;
     if (follow->stalled) {
         if (!ingest_committing(follow->context.ingest))
             return false;
         follow_rewind(follow);
     }
-    if (!follow->found_out)
-        follow_find_out(follow, now_ms);
-    follow->crowded = false;
-    live_refresh(follow, now_ms);
-    copies_look(follow, now_ms);
+    if (!follow_look(follow))
+        return false;
     for (size_t i = 0; i < follow->count && at_end && !follow->stalled; i++) {
         assert(follow->files[i] != NULL);
-        if (follow->files[i] != follow->live || !follow->crowded)
-            at_end = follow_read(follow, follow->files[i], now_ms, &more);
+        if (follow->files[i] != follow->live || !(follow->crowded || follow->waiting))
+            at_end = follow_read(follow, follow->files[i], &more);
     }
-    if (at_end && follow_drain(follow, now_ms) && follow->crowded)
+    if (at_end && !follow->waiting && follow_drain(follow) && follow->crowded)
         more = true;
+    doubt_settle(follow);
     return more && !follow->stalled;
 }
 
@@ -863,6 +1018,11 @@ const char *follow_path(const struct follow *follow)
 const char *follow_folder(const struct follow *follow)
 {
     return follow->folder;
+}
+
+uint64_t follow_damaged_total(const struct follow *follow)
+{
+    return follow->damaged_total;
 }
 
 uint64_t follow_lag_bytes(const struct follow *follow)

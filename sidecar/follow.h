@@ -5,9 +5,9 @@
  * A path has generations: the file at the path now, and rotated ones that may still grow or are not read to
  * their end. Older ones are read first. All their positions are one 'f' pair, committed with the
  * observations. Covers: a missing file (waits), rename rotation, several rotations while the sidecar was
- * away, copytruncate (the copy is looked for in the folder), delete and re-create, a partial last line,
- * over-long lines. Limits: FOLLOW_GENERATIONS_MAX generations; a rotated file is let go after FOLLOW_DRAIN_MS
- * without growth.
+ * away, rotated files compressed meanwhile, copytruncate (the copy is looked for in the folder), delete and
+ * re-create, a partial last line, over-long lines. Limits: FOLLOW_GENERATIONS_MAX generations; a rotated file
+ * is let go after FOLLOW_DRAIN_MS without growth, a packed one after FOLLOW_LAST_LINE_MS.
  */
 #ifndef AILIVE_SIDECAR_FOLLOW_H
 #define AILIVE_SIDECAR_FOLLOW_H
@@ -42,5 +42,7 @@ bool follow_tick(struct follow *follow, int64_t now_ms);
 const char *follow_path(const struct follow *follow);   /* absolute */
 const char *follow_folder(const struct follow *follow); /* where it lies */
 uint64_t follow_lag_bytes(const struct follow *follow);
+/* Packed files that could not be read to their end. */
+uint64_t follow_damaged_total(const struct follow *follow);
 
 #endif

@@ -30,7 +30,8 @@
 
 struct source_file {
     struct follow **follows;
-    uint64_t *lag_bytes; /* one per follow; under the lock */
+    uint64_t *lag_bytes;    /* one per follow; under the lock */
+    uint64_t damaged_total; /* likewise */
     size_t count;
     struct spool_reader *spools;
     struct contract *contract;
@@ -97,6 +98,7 @@ static void inotify_drain(struct source_file *source)
 
 static bool source_look(struct source_file *source)
 {
+    uint64_t damaged_total = 0;
     bool more = false;
 
     for (size_t i = 0; i < source->count; i++) {
@@ -107,7 +109,11 @@ static bool source_look(struct source_file *source)
         pthread_mutex_lock(&source->lock);
         source->lag_bytes[i] = lag_bytes;
         pthread_mutex_unlock(&source->lock);
+        damaged_total += follow_damaged_total(source->follows[i]);
     }
+    pthread_mutex_lock(&source->lock);
+    source->damaged_total = damaged_total;
+    pthread_mutex_unlock(&source->lock);
     return spool_reader_tick(source->spools) || more;
 }
 
@@ -277,6 +283,16 @@ void source_file_lag(struct source_file *source,
         pthread_mutex_unlock(&source->lock);
         each(context, follow_path(source->follows[i]), lag_bytes);
     }
+}
+
+uint64_t source_file_damaged_total(struct source_file *source)
+{
+    uint64_t damaged_total;
+
+    pthread_mutex_lock(&source->lock);
+    damaged_total = source->damaged_total;
+    pthread_mutex_unlock(&source->lock);
+    return damaged_total;
 }
 
 struct spool_reader *source_file_spools(struct source_file *source)

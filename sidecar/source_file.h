@@ -39,6 +39,9 @@ void source_file_close(struct source_file *source);
 void source_file_lag(struct source_file *source,
                      void (*each)(void *context, const char *path, uint64_t bytes), void *context);
 
+/* Packed files that could not be read to their end, since the start. */
+uint64_t source_file_damaged_total(struct source_file *source);
+
 /* For salvage and for forgetting: see spool_reader.h for what any thread may call. */
 struct spool_reader *source_file_spools(struct source_file *source);
 

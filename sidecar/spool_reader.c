@@ -113,7 +113,8 @@ static struct spool_file *file_find(struct spool_reader *reader, const struct ev
     return NULL;
 }
 
-static void file_add(struct spool_reader *reader, const struct event_producer *producer, uint64_t number,
+/* false: out of memory. */
+static bool file_add(struct spool_reader *reader, const struct event_producer *producer, uint64_t number,
                      size_t folder)
 {
     struct spool_file *file = file_find(reader, producer, number, folder);
@@ -123,45 +124,54 @@ static void file_add(struct spool_reader *reader, const struct event_producer *p
         struct spool_file **files = realloc(reader->files, reserved * sizeof(struct spool_file *));
 
         if (files == NULL)
-            return; /* the next scan tries again */
+            return false;
         reader->files = files;
         reader->reserved = reserved;
     }
     if (file == NULL) {
         file = calloc(1, sizeof(*file));
         if (file == NULL)
-            return;
+            return false;
         *file = (struct spool_file){.producer = *producer, .number = number, .folder = folder};
         reader->files[reader->count++] = file;
     }
     file->present = true;
+    return true;
 }
 
-static void folder_scan(struct spool_reader *reader, size_t folder)
+/* false: not to its end. */
+static bool folder_scan(struct spool_reader *reader, size_t folder)
 {
     DIR *listing = opendir(reader->folders[folder]);
     const struct dirent *entry;
     struct event_producer producer;
     uint64_t number;
 
-    if (listing == NULL)
-        return; /* made by the first producer that needs it */
-    while ((entry = readdir(listing)) != NULL)
+    bool whole = true;
+
+    if (listing == NULL) /* ENOENT: made by the first producer that needs it */
+        return errno == ENOENT || errno == ENOTDIR || errno == EACCES;
+    while (errno = 0, whole && (entry = readdir(listing)) != NULL)
         if (spool_file_name_parse(entry->d_name, &producer, &number))
-            file_add(reader, &producer, number, folder);
+            whole = file_add(reader, &producer, number, folder);
+    whole = whole && errno == 0;
     closedir(listing);
+    return whole;
 }
 
-static void files_scan(struct spool_reader *reader, size_t folder_count)
+/* Returns whether all folders were read to their ends: otherwise a file that was not seen may well be there,
+ * and nobody may conclude that a producer's spool is read. */
+static bool files_scan(struct spool_reader *reader, size_t folder_count)
 {
     size_t kept = 0;
+    bool whole = true;
 
     for (size_t i = 0; i < reader->count; i++)
         reader->files[i]->present = false;
     for (size_t i = 0; i < folder_count; i++)
-        folder_scan(reader, i);
+        whole = folder_scan(reader, i) && whole;
     for (size_t i = 0; i < reader->count; i++) {
-        if (reader->files[i]->present)
+        if (reader->files[i]->present || !whole)
             reader->files[kept++] = reader->files[i];
         else
             file_free(reader->files[i]);
@@ -169,6 +179,7 @@ static void files_scan(struct spool_reader *reader, size_t folder_count)
     reader->count = kept;
     if (kept > 0)
         qsort(reader->files, kept, sizeof(struct spool_file *), file_order);
+    return whole;
 }
 
 /* ---- positions ---- */
@@ -206,7 +217,7 @@ static bool file_open(struct spool_reader *reader, struct spool_file *file)
     char path[PATHS_MAX_BYTES + SPOOL_NAME_BYTES];
     struct tail_mark mark;
     struct stat status;
-    bool stored;
+    enum tail_match match = TAIL_MATCH_NO;
     int fd;
 
     if (file->open)
@@ -218,11 +229,14 @@ static bool file_open(struct spool_reader *reader, struct spool_file *file)
                   errno == EINVAL ? "no regular file" : strerror(errno));
         return false;
     }
-    stored = file_stored_mark(reader, file, &mark);
+    if (file_stored_mark(reader, file, &mark))
+        match = tail_mark_matches(&mark, fd);
+    if (match == TAIL_MATCH_OPEN) {
+        close(fd);
+        return false; /* the next tick tries again */
+    }
     /* Read again from the start costs nothing but time: sequence numbers tell what was counted. */
-    if (stored && !tail_mark_matches(&mark, fd))
-        stored = false;
-    file->open = tail_init(&file->tail, fd, stored ? &mark : NULL) == 0;
+    file->open = tail_init(&file->tail, fd, match == TAIL_MATCH_YES ? &mark : NULL, false) == 0;
     return file->open;
 }
 
@@ -557,7 +571,7 @@ bool spool_reader_tick(struct spool_reader *reader)
 {
     size_t folder_count;
     uint64_t tick;
-    bool more = false;
+    bool more = false, whole;
 
     pthread_mutex_lock(&reader->lock);
     tick = ++reader->ticks;
@@ -566,12 +580,13 @@ bool spool_reader_tick(struct spool_reader *reader)
     if (reader->stalled && !ingest_committing(reader->ingest))
         return false;
     reader->stalled = false;
-    files_scan(reader, folder_count);
-    if (tick == STALE_TICK)
+    whole = files_scan(reader, folder_count);
+    if (tick == STALE_TICK && whole)
         stale_remove(reader);
     for (size_t i = 0; i < reader->count;)
         i = producer_read(reader, i, &more);
-    tick_publish(reader, tick);
+    if (whole)
+        tick_publish(reader, tick);
     return more && !reader->stalled;
 }
 

@@ -99,23 +99,105 @@ bool tail_mark_load(const unsigned char in[TAIL_STORED_BYTES], struct tail_mark 
            out->first_len == mark_len(out->offset) && out->last_len == mark_len(out->offset);
 }
 
+/* false: an error, or the file is shorter; errno is 0 then. */
 static bool read_hash(int fd, uint64_t offset, size_t len_bytes, uint64_t *hash)
 {
     unsigned char bytes[TAIL_MARK_BYTES];
 
     assert(len_bytes <= sizeof(bytes));
+    errno = 0;
     if (pread(fd, bytes, len_bytes, (off_t)offset) != (ssize_t)len_bytes)
         return false;
     *hash = stored_hash(bytes, len_bytes);
     return true;
 }
 
-bool tail_mark_matches(const struct tail_mark *mark, int fd)
+static enum tail_match match_of(bool alike)
 {
-    uint64_t first, last;
+    return alike ? TAIL_MATCH_YES : TAIL_MATCH_NO;
+}
 
-    return read_hash(fd, 0, mark->first_len, &first) && first == mark->first_hash &&
-           read_hash(fd, mark->offset - mark->last_len, mark->last_len, &last) && last == mark->last_hash;
+enum tail_match tail_mark_matches(const struct tail_mark *mark, int fd)
+{
+    uint64_t first = 0, last = 0;
+
+    if (!read_hash(fd, 0, mark->first_len, &first) ||
+        !read_hash(fd, mark->offset - mark->last_len, mark->last_len, &last))
+        return errno == 0 ? TAIL_MATCH_NO : TAIL_MATCH_OPEN;
+    return match_of(first == mark->first_hash && last == mark->last_hash);
+}
+
+/* Fills bytes from unpack, as far as the file goes; *len_bytes of them. UNPACK_BYTES: all of them. */
+static enum unpack_status unpack_fill(struct unpack *unpack, unsigned char *bytes, size_t cap,
+                                      size_t *len_bytes)
+{
+    enum unpack_status status = UNPACK_BYTES;
+
+    *len_bytes = 0;
+    while (status == UNPACK_BYTES && *len_bytes < cap) {
+        size_t n;
+
+        status = unpack_read(unpack, bytes + *len_bytes, cap - *len_bytes, &n);
+        *len_bytes += n;
+    }
+    return status;
+}
+
+/* Too little was there to tell: whether more may come. errno: 0 when it is the file that is not whole. */
+static enum tail_match match_ended(enum unpack_status status)
+{
+    if (status == UNPACK_CUT)
+        errno = 0;
+    return status == UNPACK_CUT || status == UNPACK_ERROR ? TAIL_MATCH_OPEN : TAIL_MATCH_NO;
+}
+
+enum tail_match tail_mark_matches_packed(const struct tail_mark *mark, int fd)
+{
+    struct unpack *unpack = unpack_new();
+    unsigned char bytes[TAIL_MARK_BYTES];
+    enum unpack_status status;
+    size_t n;
+
+    if (unpack == NULL)
+        return TAIL_MATCH_OPEN;
+    unpack_begin(unpack, fd, true);
+    status = unpack_fill(unpack, bytes, mark->first_len, &n);
+    unpack_free(unpack);
+    if (status != UNPACK_BYTES)
+        return match_ended(status);
+    return match_of(stored_hash(bytes, n) == mark->first_hash);
+}
+
+/* Whether the plain file holds the bytes at the offset. */
+static bool plain_holds(int fd, uint64_t offset, const unsigned char *bytes, size_t len_bytes)
+{
+    unsigned char own[TAIL_MARK_BYTES];
+
+    assert(len_bytes <= sizeof(own));
+    return pread(fd, own, len_bytes, (off_t)offset) == (ssize_t)len_bytes &&
+           memcmp(own, bytes, len_bytes) == 0;
+}
+
+enum tail_match tail_packed_is(int fd, int plain_fd)
+{
+    struct unpack *unpack = unpack_new();
+    enum unpack_status status = UNPACK_BYTES;
+    unsigned char bytes[TAIL_MARK_BYTES];
+    uint64_t offset = 0;
+    bool alike = true;
+
+    if (unpack == NULL)
+        return TAIL_MATCH_OPEN;
+    unpack_begin(unpack, fd, true);
+    while (status == UNPACK_BYTES && alike && offset < TAIL_ALIKE_BYTES) {
+        size_t n;
+
+        status = unpack_fill(unpack, bytes, sizeof(bytes), &n);
+        alike = plain_holds(plain_fd, offset, bytes, n);
+        offset += n;
+    }
+    unpack_free(unpack);
+    return alike && offset == 0 ? match_ended(status) : match_of(alike);
 }
 
 /* ---- a file ---- */
@@ -126,9 +208,12 @@ int tail_open_path(int folder_fd, const char *path, struct stat *status)
 
     if (fd < 0)
         return -1;
+    errno = EINVAL;
     if (fstat(fd, status) != 0 || !S_ISREG(status->st_mode)) {
+        int error = errno;
+
         close(fd);
-        errno = EINVAL;
+        errno = error;
         return -1;
     }
     return fd;
@@ -158,13 +243,19 @@ static void mark_begin(struct tail_mark *mark, int fd)
     mark_identify(mark, fd);
 }
 
-int tail_init(struct tail *tail, int fd, const struct tail_mark *mark)
+int tail_init(struct tail *tail, int fd, const struct tail_mark *mark, bool packed)
 {
-    *tail = (struct tail){.fd = fd};
+    int64_t born_ns = mark != NULL ? mark->born_ns : 0;
+
+    *tail = (struct tail){.fd = fd, .reason = ""};
     tail->bytes = malloc(TAIL_MARK_BYTES + TAIL_CHUNK_BYTES);
-    if (tail->bytes == NULL) {
+    if (packed)
+        tail->unpack = unpack_new();
+    if (tail->bytes == NULL || (packed && tail->unpack == NULL)) {
         close(fd);
         tail->fd = -1;
+        free(tail->bytes);
+        unpack_free(tail->unpack);
         return -1;
     }
     lines_init(&tail->lines, 0);
@@ -174,6 +265,8 @@ int tail_init(struct tail *tail, int fd, const struct tail_mark *mark)
     } else {
         mark_begin(&tail->mark, fd);
     }
+    if (packed)
+        tail->mark.born_ns = born_ns; /* of what it holds: the packed file was made later */
     tail->next = tail->mark;
     return 0;
 }
@@ -185,13 +278,14 @@ void tail_fini(struct tail *tail)
     close(tail->fd);
     tail->fd = -1;
     free(tail->bytes);
+    unpack_free(tail->unpack);
     lines_fini(&tail->lines);
 }
 
 void tail_rewind(struct tail *tail, const struct tail_mark *mark)
 {
     tail->mark = tail->next = *mark;
-    tail->seen = false;
+    tail->seen = tail->placed = tail->placing = false;
 }
 
 void tail_reset(struct tail *tail)
@@ -249,10 +343,97 @@ static bool unchanged(const struct tail *tail, const struct stat *status)
            tail->seen_time.tv_nsec == status->st_mtim.tv_nsec;
 }
 
+static enum tail_status give_up(struct tail *tail, const char *reason)
+{
+    lines_restart(&tail->lines, tail->noted); /* the line that the damage cut is no line */
+    tail->given_up = true;
+    tail->reason = reason;
+    return TAIL_DAMAGED;
+}
+
+/* Why a packed file gave no bytes. At its end the pass is over; but for ENOMEM, which leaves the decoder
+ * useless, the next pass goes on where this one stopped. */
+static enum tail_status packed_stop(struct tail *tail, enum unpack_status status)
+{
+    switch (status) {
+    case UNPACK_END:
+        return TAIL_END;
+    case UNPACK_CUT:
+        tail->reason = unpack_reason(tail->unpack);
+        return TAIL_CUT;
+    case UNPACK_DAMAGED:
+        return give_up(tail, unpack_reason(tail->unpack));
+    default:
+        if (errno == ENOMEM)
+            tail->placed = tail->placing = false;
+        return TAIL_ERROR;
+    }
+}
+
+static void pass_start(struct tail *tail)
+{
+    lines_restart(&tail->lines, tail->mark.offset);
+    tail->lines.too_long = tail->mark.skipping;
+    tail->before = tail->chunk = 0;
+    tail->read = tail->noted = tail->mark.offset;
+    tail->next = tail->mark;
+}
+
+/* Goes through a packed file up to the bytes before the position, which then lie in the buffer as if they had
+ * just been read. TAIL_LINE: it is there. */
+static enum tail_status packed_place(struct tail *tail)
+{
+    uint64_t to = tail->mark.offset;
+    enum unpack_status status = UNPACK_BYTES;
+
+    if (!tail->placing) {
+        unpack_begin(tail->unpack, tail->fd, true);
+        pass_start(tail);
+        tail->read = 0;
+        tail->placing = true;
+    }
+    while (tail->read < to && tail->pass_bytes < TAIL_SKIP_BYTES) {
+        uint64_t last = to - tail->mark.last_len,
+                 left = tail->read < last ? last - tail->read : to - tail->read;
+        size_t keep = tail->read < last ? 0 : (size_t)(tail->read - last), n;
+        size_t cap = left < TAIL_CHUNK_BYTES ? (size_t)left : TAIL_CHUNK_BYTES;
+
+        status = unpack_read(tail->unpack, tail->bytes + keep, cap, &n);
+        if (status != UNPACK_BYTES)
+            break;
+        tail->read += n;
+        tail->pass_bytes += n;
+    }
+    if (status == UNPACK_END)
+        return give_up(tail, "it is shorter than what was read of it before");
+    if (status != UNPACK_BYTES)
+        return packed_stop(tail, status);
+    if (tail->read < to)
+        return TAIL_PAUSE;
+    if (stored_hash(tail->bytes, tail->mark.last_len) != tail->mark.last_hash)
+        return give_up(tail, "it does not hold what was read of it before");
+    if (to <= TAIL_MARK_BYTES)
+        memcpy(tail->first, tail->bytes, (size_t)to);
+    tail->chunk = tail->mark.last_len;
+    tail->placed = true;
+    tail->placing = false;
+    return TAIL_LINE;
+}
+
+static enum tail_status packed_begin(struct tail *tail)
+{
+    tail->pass_bytes = 0;
+    if (tail->given_up)
+        return TAIL_END;
+    return tail->placed ? TAIL_LINE : packed_place(tail);
+}
+
 enum tail_status tail_begin(struct tail *tail)
 {
     struct stat status;
 
+    if (tail->unpack != NULL)
+        return packed_begin(tail);
     if (fstat(tail->fd, &status) != 0)
         return TAIL_ERROR;
     if ((uint64_t)status.st_size < tail->mark.offset)
@@ -263,12 +444,8 @@ enum tail_status tail_begin(struct tail *tail)
     tail->seen_size = (uint64_t)status.st_size;
     tail->seen_time = status.st_mtim;
     tail->seen = false;
-    lines_restart(&tail->lines, tail->mark.offset);
-    tail->lines.too_long = tail->mark.skipping;
-    tail->before = tail->chunk = 0;
-    tail->read = tail->noted = tail->mark.offset;
     tail->pass_bytes = 0;
-    tail->next = tail->mark;
+    pass_start(tail);
     return TAIL_LINE;
 }
 
@@ -314,6 +491,35 @@ static bool before_stands(const struct tail *tail, size_t before, const unsigned
     return memcmp(tail->bytes, kept, before) == 0;
 }
 
+/* Takes n bytes in that lie behind the `before` ones in the buffer. */
+static void chunk_take(struct tail *tail, size_t before, size_t n)
+{
+    tail->before = before;
+    tail->chunk = n;
+    tail->read += n;
+    tail->pass_bytes += n;
+    if (tail->read == before + n) /* the buffer begins where the file does */
+        memcpy(tail->first, tail->bytes, mark_len(tail->read));
+    lines_feed(&tail->lines, (const char *)tail->bytes + before, n);
+}
+
+/* The next chunk of a packed file: what was read before stands, as nobody can change it. */
+static enum tail_status packed_chunk_read(struct tail *tail)
+{
+    size_t held = tail->before + tail->chunk, n;
+    size_t before = held < TAIL_MARK_BYTES ? held : TAIL_MARK_BYTES;
+    enum unpack_status status;
+
+    memmove(tail->bytes, tail->bytes + held - before, before);
+    tail->before = before;
+    tail->chunk = 0;
+    status = unpack_read(tail->unpack, tail->bytes + before, TAIL_CHUNK_BYTES, &n);
+    if (status != UNPACK_BYTES)
+        return packed_stop(tail, status);
+    chunk_take(tail, before, n);
+    return TAIL_LINE;
+}
+
 /* Reads the next chunk. The first `before` bytes of the buffer repeat the ones before it. */
 static enum tail_status chunk_read(struct tail *tail)
 {
@@ -330,16 +536,8 @@ static enum tail_status chunk_read(struct tail *tail)
         return TAIL_ERROR;
     if ((size_t)n < before || !before_stands(tail, before, kept, first))
         return TAIL_TRUNCATED;
-    tail->before = before;
-    tail->chunk = (size_t)n - before;
-    tail->read += tail->chunk;
-    tail->pass_bytes += tail->chunk;
-    if (tail->read == (uint64_t)n) /* the buffer begins where the file does */
-        memcpy(tail->first, tail->bytes, mark_len((uint64_t)n));
-    if (tail->chunk == 0)
-        return TAIL_END;
-    lines_feed(&tail->lines, (const char *)tail->bytes + before, tail->chunk);
-    return TAIL_LINE;
+    chunk_take(tail, before, (size_t)n - before);
+    return tail->chunk == 0 ? TAIL_END : TAIL_LINE;
 }
 
 /* At the end of a pass inside a line over the limit, the position moves along: it is never read again. */
@@ -361,8 +559,8 @@ static enum tail_status pass_go_on(struct tail *tail)
     if (tail->pass_bytes >= TAIL_PASS_BYTES)
         return pass_end(tail, TAIL_PAUSE);
     tail_next_mark(tail); /* while the bytes it is made from are in the buffer */
-    status = chunk_read(tail);
-    return status == TAIL_END ? pass_end(tail, TAIL_END) : status;
+    status = tail->unpack != NULL ? packed_chunk_read(tail) : chunk_read(tail);
+    return status == TAIL_END || status == TAIL_CUT ? pass_end(tail, status) : status;
 }
 
 enum tail_status tail_next(struct tail *tail, struct text *line)
@@ -376,6 +574,7 @@ enum tail_status tail_next(struct tail *tail, struct text *line)
         case LINES_LONG:
             return TAIL_LONG;
         case LINES_MEMORY:
+            tail->placed = false; /* the partial line is to be read again */
             errno = ENOMEM;
             return TAIL_ERROR;
         case LINES_NONE:
@@ -399,11 +598,23 @@ enum tail_status tail_last(struct tail *tail, struct text *line)
     }
 }
 
+void tail_give_up(struct tail *tail)
+{
+    give_up(tail, tail->reason);
+}
+
+uint64_t tail_taken_bytes(const struct tail *tail)
+{
+    return tail->unpack != NULL ? unpack_taken_bytes(tail->unpack) : tail->mark.offset;
+}
+
 uint64_t tail_lag_bytes(const struct tail *tail)
 {
-    uint64_t taken = tail->seen ? tail->read : tail->mark.offset;
+    uint64_t taken = tail->unpack != NULL || !tail->seen ? tail_taken_bytes(tail) : tail->read;
     struct stat status;
 
+    if (tail->given_up)
+        return 0;
     if (tail->fd < 0 || fstat(tail->fd, &status) != 0 || (uint64_t)status.st_size < taken)
         return 0;
     return (uint64_t)status.st_size - taken;

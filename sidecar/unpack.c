@@ -1,21 +1,23 @@
-/* unpack.c - see unpack.h. */
+/* unpack.c - the bytes of a file that may be compressed.
+ *
+ * Place on the route: file -> [unpack] -> chunks or tail. Owns the decoders and the input buffer, never the
+ * descriptor. zlib's own file layer (gzread) is not used: it passes over whatever follows the first member
+ * when that is no gzip, and a file that is still growing ends for it.
+ */
 #include "unpack.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
-#define INPUT_BYTES (128u << 10)
 #define MAGIC_BYTES 4u
-#define GZIP_WINDOW (15 + 16) /* zlib's way to say: gzip heads only */
-#define FRAME_HELD  1u        /* zstd: any number but 0 says that a frame is not whole */
 
 enum form {
-    FORM_UNKNOWN, /* nothing read yet */
+    FORM_UNKNOWN,
     FORM_PLAIN,
     FORM_GZIP,
     FORM_ZSTD
@@ -23,181 +25,331 @@ enum form {
 
 struct unpack {
     int fd;
+    off_t start; /* -1: fd cannot seek */
+    bool packed;
     enum form form;
-    bool ended;   /* nothing more comes from fd */
-    bool between; /* gzip: no member is begun */
-    size_t frame; /* zstd: 0 between frames */
+    bool inside;  /* a member or frame has begun and not ended */
+    bool padding; /* zero bytes behind a gzip member */
+    bool pending; /* the decoder may hold more without further input */
+    bool ended;   /* the last read found the end of the file */
+    const char *reason;
+    uint64_t taken;
+    unsigned char input[UNPACK_INPUT_BYTES];
+    size_t at, held; /* in input */
     z_stream gzip;
-    ZSTD_DStream *zstd;
-    char error[160];
-    size_t at, used; /* of input */
-    unsigned char input[INPUT_BYTES];
+    bool gzip_made;
+    ZSTD_DCtx *zstd;
 };
 
-struct unpack *unpack_open(int fd)
+struct unpack *unpack_new(void)
 {
-    struct unpack *unpack = malloc(sizeof(*unpack));
+    struct unpack *unpack = calloc(1, sizeof(*unpack));
 
-    if (!unpack)
-        return NULL;
-    memset(unpack, 0, offsetof(struct unpack, input));
-    unpack->fd = fd;
+    if (unpack != NULL)
+        unpack->fd = -1;
     return unpack;
 }
 
-void unpack_close(struct unpack *unpack)
+void unpack_free(struct unpack *unpack)
 {
-    if (!unpack)
+    if (unpack == NULL)
         return;
-    if (unpack->form == FORM_GZIP)
+    if (unpack->gzip_made)
         inflateEnd(&unpack->gzip);
-    ZSTD_freeDStream(unpack->zstd);
-    close(unpack->fd);
+    ZSTD_freeDCtx(unpack->zstd);
     free(unpack);
 }
 
-static ssize_t failed(struct unpack *unpack, const char *text, const char **error)
+void unpack_begin(struct unpack *unpack, int fd, bool packed)
 {
-    strncpy(unpack->error, text, sizeof(unpack->error) - 1);
-    *error = unpack->error;
-    return -1;
+    unpack->fd = fd;
+    unpack->packed = packed;
+    unpack->start = lseek(fd, 0, SEEK_CUR);
+    unpack->form = FORM_UNKNOWN;
+    unpack->inside = unpack->padding = unpack->pending = unpack->ended = false;
+    unpack->reason = "";
+    unpack->taken = 0;
+    unpack->at = unpack->held = 0;
 }
 
-static ssize_t read_some(int fd, void *out, size_t cap)
+/* ---- input ---- */
+
+/* The next bytes of the file. -1: an error, told by errno. */
+static ssize_t file_read(struct unpack *unpack, void *bytes, size_t cap)
 {
     ssize_t n;
 
     do
-        n = read(fd, out, cap);
+        n = unpack->start >= 0 ? pread(unpack->fd, bytes, cap, unpack->start + (off_t)unpack->taken)
+                               : read(unpack->fd, bytes, cap);
     while (n < 0 && errno == EINTR);
+    if (n >= 0) {
+        unpack->taken += (uint64_t)n;
+        unpack->ended = n == 0;
+    }
     return n;
 }
 
-/* Adds to the input, behind what is not used yet. -1: errno. */
-static int refill(struct unpack *unpack)
+/* Adds what fits behind what is held. false: an error, told by errno. */
+static bool input_fill(struct unpack *unpack)
 {
     ssize_t n;
 
-    memmove(unpack->input, unpack->input + unpack->at, unpack->used - unpack->at);
-    unpack->used -= unpack->at;
+    memmove(unpack->input, unpack->input + unpack->at, unpack->held - unpack->at);
+    unpack->held -= unpack->at;
     unpack->at = 0;
-    n = read_some(unpack->fd, unpack->input + unpack->used, INPUT_BYTES - unpack->used);
-    if (n < 0)
-        return -1;
-    unpack->used += (size_t)n;
-    unpack->ended = n == 0;
-    return 0;
+    n = file_read(unpack, unpack->input + unpack->held, sizeof(unpack->input) - unpack->held);
+    if (n > 0)
+        unpack->held += (size_t)n;
+    return n >= 0;
 }
 
-/* NULL, or what is wrong. */
-static const char *begin(struct unpack *unpack)
+static size_t input_len(const struct unpack *unpack)
 {
-    while (unpack->used < MAGIC_BYTES && !unpack->ended)
-        if (refill(unpack) != 0)
-            return strerror(errno);
-    unpack->form = FORM_PLAIN;
-    if (unpack->used >= 2 && memcmp(unpack->input, "\x1f\x8b", 2) == 0) {
-        if (inflateInit2(&unpack->gzip, GZIP_WINDOW) != Z_OK)
-            return "out of memory";
-        unpack->form = FORM_GZIP;
-        unpack->between = true;
-    } else if (unpack->used >= 4 && memcmp(unpack->input, "\x28\xb5\x2f\xfd", 4) == 0) {
-        unpack->zstd = ZSTD_createDStream();
-        if (!unpack->zstd)
-            return "out of memory";
-        unpack->form = FORM_ZSTD;
-        unpack->frame = FRAME_HELD;
-    }
-    return NULL;
+    return unpack->held - unpack->at;
 }
 
-static ssize_t read_plain(struct unpack *unpack, char *out, size_t cap, const char **error)
+/* As many bytes as a decision needs, or fewer at the end of the file. false: an error. */
+static bool input_want(struct unpack *unpack, size_t len_bytes)
 {
-    size_t held = unpack->used - unpack->at;
+    unpack->ended = false;
+    while (input_len(unpack) < len_bytes && !unpack->ended)
+        if (!input_fill(unpack))
+            return false;
+    return true;
+}
+
+static bool input_begins(const struct unpack *unpack, const unsigned char *magic, size_t len_bytes)
+{
+    return input_len(unpack) >= len_bytes && memcmp(unpack->input + unpack->at, magic, len_bytes) == 0;
+}
+
+static bool input_is_gzip(const struct unpack *unpack)
+{
+    return input_begins(unpack, (const unsigned char[]){0x1f, 0x8b}, 2);
+}
+
+/* A frame, or one of the sixteen frames to be skipped, with which some compressors begin a file. */
+static bool input_is_zstd(const struct unpack *unpack)
+{
+    const unsigned char *bytes = unpack->input + unpack->at;
+
+    return input_begins(unpack, (const unsigned char[]){0x28, 0xb5, 0x2f, 0xfd}, 4) ||
+           (input_len(unpack) >= 4 && bytes[0] >> 4 == 5 && memcmp(bytes + 1, "\x2a\x4d\x18", 3) == 0);
+}
+
+/* ---- how a call ends ---- */
+
+static enum unpack_status ends(struct unpack *unpack, enum unpack_status status, const char *reason)
+{
+    unpack->reason = reason;
+    return status;
+}
+
+static enum unpack_status damaged(struct unpack *unpack, const char *reason)
+{
+    return ends(unpack, UNPACK_DAMAGED, reason);
+}
+
+static enum unpack_status failed(struct unpack *unpack, int error)
+{
+    errno = error;
+    return ends(unpack, UNPACK_ERROR, strerrordesc_np(error));
+}
+
+static enum unpack_status cut(struct unpack *unpack)
+{
+    static const char *const reasons[] = {[FORM_UNKNOWN] = "nothing compressed is in it yet",
+                                          [FORM_GZIP] = "the gzip data end too early",
+                                          [FORM_ZSTD] = "the zstd data end too early"};
+
+    return ends(unpack, UNPACK_CUT, reasons[unpack->form]);
+}
+
+/* ---- plain ---- */
+
+/* What was read to know the form first; the rest goes where the caller wants it without another copy. */
+static enum unpack_status plain_read(struct unpack *unpack, unsigned char *bytes, size_t cap, size_t *len)
+{
+    size_t held = input_len(unpack) < cap ? input_len(unpack) : cap;
     ssize_t n;
 
     if (held > 0) {
-        held = held < cap ? held : cap;
-        memcpy(out, unpack->input + unpack->at, held);
+        memcpy(bytes, unpack->input + unpack->at, held);
         unpack->at += held;
-        return (ssize_t)held;
+        *len = held;
+        return UNPACK_BYTES;
     }
-    n = read_some(unpack->fd, out, cap);
-    return n < 0 ? failed(unpack, strerror(errno), error) : n;
+    n = file_read(unpack, bytes, cap);
+    if (n < 0)
+        return failed(unpack, errno);
+    *len = (size_t)n;
+    return n > 0 ? UNPACK_BYTES : ends(unpack, UNPACK_END, "");
 }
 
-/* One call of the library. Returns how many bytes it gave, -1: *error. */
-static ssize_t inflate_some(struct unpack *unpack, char *out, size_t cap, const char **error)
+/* ---- gzip ---- */
+
+/* Between two members: UNPACK_BYTES when another one begins. */
+static enum unpack_status gzip_next_member(struct unpack *unpack)
+{
+    for (;;) {
+        if (!input_want(unpack, 2))
+            return failed(unpack, errno);
+        if (input_len(unpack) == 0)
+            return ends(unpack, UNPACK_END, "");
+        if (unpack->input[unpack->at] != 0)
+            break;
+        unpack->padding = true;
+        unpack->at++;
+    }
+    if (input_len(unpack) == 1 && !unpack->padding && unpack->input[unpack->at] == 0x1f)
+        return cut(unpack);
+    if (unpack->padding || !input_is_gzip(unpack))
+        return damaged(unpack, "what follows the compressed data is no gzip");
+    inflateReset(&unpack->gzip);
+    unpack->inside = true;
+    return UNPACK_BYTES;
+}
+
+static enum unpack_status gzip_step(struct unpack *unpack, unsigned char *bytes, size_t cap, size_t *len)
 {
     z_stream *gzip = &unpack->gzip;
-    int status;
+    int rc;
 
-    if (unpack->between) {
-        if (unpack->input[unpack->at] != 0x1f) { /* no further member */
-            unpack->at = unpack->used;
-            return 0;
-        }
-        inflateReset(gzip);
-        unpack->between = false;
-    }
     gzip->next_in = unpack->input + unpack->at;
-    gzip->avail_in = (uInt)(unpack->used - unpack->at);
-    gzip->next_out = (unsigned char *)out;
+    gzip->avail_in = (uInt)input_len(unpack);
+    gzip->next_out = bytes;
     gzip->avail_out = (uInt)cap;
-    status = inflate(gzip, Z_NO_FLUSH);
-    unpack->at = unpack->used - gzip->avail_in;
-    unpack->between = status == Z_STREAM_END;
-    if (status != Z_OK && status != Z_STREAM_END && status != Z_BUF_ERROR)
-        return failed(unpack, gzip->msg ? gzip->msg : "the gzip data are damaged", error);
-    return (ssize_t)(cap - gzip->avail_out);
+    rc = inflate(gzip, Z_NO_FLUSH);
+    unpack->at = unpack->held - gzip->avail_in;
+    *len = cap - gzip->avail_out;
+    unpack->pending = gzip->avail_out == 0;
+    if (rc == Z_STREAM_END)
+        unpack->inside = unpack->pending = false;
+    if (*len > 0 || rc == Z_OK || rc == Z_STREAM_END || rc == Z_BUF_ERROR)
+        return UNPACK_BYTES;
+    if (rc == Z_MEM_ERROR)
+        return failed(unpack, ENOMEM);
+    return damaged(unpack, "the gzip data or their checksum are wrong");
 }
 
-static ssize_t zstd_some(struct unpack *unpack, char *out, size_t cap, const char **error)
-{
-    ZSTD_inBuffer in = {unpack->input, unpack->used, unpack->at};
-    ZSTD_outBuffer made = {out, cap, 0};
+/* ---- zstd ---- */
 
-    unpack->frame = ZSTD_decompressStream(unpack->zstd, &made, &in);
-    if (ZSTD_isError(unpack->frame))
-        return failed(unpack, ZSTD_getErrorName(unpack->frame), error);
+static enum unpack_status zstd_next_frame(struct unpack *unpack)
+{
+    if (!input_want(unpack, MAGIC_BYTES))
+        return failed(unpack, errno);
+    if (input_len(unpack) == 0)
+        return ends(unpack, UNPACK_END, "");
+    if (input_len(unpack) < MAGIC_BYTES)
+        return cut(unpack);
+    if (!input_is_zstd(unpack))
+        return damaged(unpack, "what follows the compressed data is no zstd");
+    unpack->inside = true;
+    return UNPACK_BYTES;
+}
+
+static enum unpack_status zstd_step(struct unpack *unpack, unsigned char *bytes, size_t cap, size_t *len)
+{
+    ZSTD_inBuffer in = {unpack->input, unpack->held, unpack->at};
+    ZSTD_outBuffer out = {bytes, cap, 0};
+    size_t rc = ZSTD_decompressStream(unpack->zstd, &out, &in);
+
     unpack->at = in.pos;
-    return (ssize_t)made.pos;
-}
-
-static bool whole(const struct unpack *unpack)
-{
-    return unpack->form == FORM_GZIP ? unpack->between : unpack->frame == 0;
-}
-
-static ssize_t read_packed(struct unpack *unpack, char *out, size_t cap, const char **error)
-{
-    ssize_t n = 0;
-
-    while (n == 0) {
-        if (unpack->at == unpack->used && !unpack->ended && refill(unpack) != 0)
-            return failed(unpack, strerror(errno), error);
-        if (unpack->at == unpack->used && unpack->ended && whole(unpack))
-            return 0;
-        if (unpack->at == unpack->used && !unpack->ended)
-            continue;
-        /* With nothing left to read too: the library may hold bytes back. */
-        n = unpack->form == FORM_GZIP ? inflate_some(unpack, out, cap, error)
-                                      : zstd_some(unpack, out, cap, error);
-        if (n == 0 && unpack->at == unpack->used && unpack->ended && !whole(unpack))
-            return failed(unpack,
-                          unpack->form == FORM_GZIP ? "the gzip data end too early"
-                                                    : "the zstd data end too early",
-                          error);
+    *len = out.pos;
+    unpack->pending = out.pos == cap && !ZSTD_isError(rc);
+    if (rc == 0)
+        unpack->inside = unpack->pending = false;
+    if (!ZSTD_isError(rc))
+        return UNPACK_BYTES;
+    *len = 0;
+    switch (ZSTD_getErrorCode(rc)) {
+    case ZSTD_error_memory_allocation:
+        return failed(unpack, ENOMEM);
+    case ZSTD_error_frameParameter_windowTooLarge:
+        return damaged(unpack, "it needs a zstd window over 8 MiB (levels above 19, or --long)");
+    default:
+        return damaged(unpack, "the zstd data or their checksum are wrong");
     }
-    return n;
 }
 
-ssize_t unpack_read(struct unpack *unpack, char *out, size_t cap, const char **error)
-{
-    const char *wrong = unpack->form == FORM_UNKNOWN ? begin(unpack) : NULL;
+/* ---- both ---- */
 
-    if (wrong)
-        return failed(unpack, wrong, error);
-    return unpack->form == FORM_PLAIN ? read_plain(unpack, out, cap, error)
-                                      : read_packed(unpack, out, cap, error);
+static bool gzip_make(struct unpack *unpack)
+{
+    if (unpack->gzip_made)
+        return inflateReset(&unpack->gzip) == Z_OK;
+    unpack->gzip = (z_stream){0};
+    unpack->gzip_made = inflateInit2(&unpack->gzip, MAX_WBITS + 16) == Z_OK;
+    return unpack->gzip_made;
+}
+
+static bool zstd_make(struct unpack *unpack)
+{
+    if (unpack->zstd == NULL)
+        unpack->zstd = ZSTD_createDCtx();
+    return unpack->zstd != NULL && !ZSTD_isError(ZSTD_DCtx_reset(unpack->zstd, ZSTD_reset_session_only)) &&
+           !ZSTD_isError(ZSTD_DCtx_setParameter(unpack->zstd, ZSTD_d_windowLogMax, UNPACK_WINDOW_LOG));
+}
+
+/* By its first bytes. UNPACK_BYTES: the form is known. */
+static enum unpack_status form_find(struct unpack *unpack)
+{
+    enum form form = FORM_PLAIN;
+
+    if (!input_want(unpack, MAGIC_BYTES))
+        return failed(unpack, errno);
+    if (input_is_gzip(unpack))
+        form = FORM_GZIP;
+    else if (input_is_zstd(unpack))
+        form = FORM_ZSTD;
+    else if (unpack->packed && input_len(unpack) < MAGIC_BYTES)
+        return cut(unpack);
+    else if (unpack->packed)
+        return damaged(unpack, "it is neither gzip nor zstd");
+    if ((form == FORM_GZIP && !gzip_make(unpack)) || (form == FORM_ZSTD && !zstd_make(unpack)))
+        return failed(unpack, ENOMEM);
+    unpack->form = form;
+    unpack->inside = form != FORM_PLAIN;
+    return UNPACK_BYTES;
+}
+
+/* Whatever the decoder needs before it can go on: the next member or frame, or input. */
+static enum unpack_status packed_ready(struct unpack *unpack)
+{
+    if (!unpack->inside)
+        return unpack->form == FORM_GZIP ? gzip_next_member(unpack) : zstd_next_frame(unpack);
+    if (unpack->pending || input_len(unpack) > 0)
+        return UNPACK_BYTES;
+    if (!input_want(unpack, 1))
+        return failed(unpack, errno);
+    return input_len(unpack) > 0 ? UNPACK_BYTES : cut(unpack);
+}
+
+enum unpack_status unpack_read(struct unpack *unpack, void *bytes, size_t cap, size_t *len_bytes)
+{
+    enum unpack_status status = UNPACK_BYTES;
+
+    *len_bytes = 0;
+    if (unpack->form == FORM_UNKNOWN)
+        status = form_find(unpack);
+    if (status == UNPACK_BYTES && unpack->form == FORM_PLAIN)
+        return plain_read(unpack, bytes, cap, len_bytes);
+    while (status == UNPACK_BYTES && *len_bytes == 0) {
+        status = packed_ready(unpack);
+        if (status == UNPACK_BYTES)
+            status = unpack->form == FORM_GZIP ? gzip_step(unpack, bytes, cap, len_bytes)
+                                               : zstd_step(unpack, bytes, cap, len_bytes);
+    }
+    return status;
+}
+
+const char *unpack_reason(const struct unpack *unpack)
+{
+    return unpack->reason;
+}
+
+uint64_t unpack_taken_bytes(const struct unpack *unpack)
+{
+    return unpack->taken;
 }

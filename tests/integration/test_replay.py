@@ -209,6 +209,17 @@ class Replay(StackTest):
             self.assertEqual(b"", done.stdout)
             self.assertIn(str(path).encode(), done.stderr)
             self.assertIn(reason, done.stderr)
+            self.assertEqual(1, done.stderr.count(str(path).encode()))
+
+    def test_damage_behind_the_first_member_is_no_end(self):
+        whole = gzip.compress(ACCEPT.encode())
+        second = bytearray(gzip.compress(ACCEPT.encode() * 1000))
+        second[-6] ^= 0xFF  # the checksum
+        for content, reason in ((whole + b"no gzip", b"no gzip"), (whole + bytes(second), b"are wrong"),
+                                (whole + whole[:-3], b"end too early")):
+            done = self.replay(self.file("d.gz", content), status=1)
+            self.assertEqual(b"", done.stdout)
+            self.assertIn(reason, done.stderr)
 
     def test_wrong_usage_is_status_2_and_says_what(self):
         for arguments, said in (((), b"no FILE"), (("--format", "xml", "f"), b"xml"), (("--frmt",), b"--frmt"), (("--jobs", "0", "f"), b"--jobs"),

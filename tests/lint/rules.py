@@ -25,8 +25,8 @@ THIRD_PARTY = {
     r"gnutls/": {"sidecar/tls.c", "sidecar/auth.c"},
     r"crypt\.h": {"sidecar/auth.c"},
     r"curl/": {"sidecar/http_get.c"},
-    r"zstd\.h": {"sidecar/unpack.c"},
-    r"zlib\.h": {"sidecar/unpack.c", "sidecar/lines.c", "sidecar/source_file.c", "sidecar/http.c"},
+    r"zstd": {"sidecar/unpack.c"},
+    r"zlib\.h": {"sidecar/unpack.c"},
 }
 
 # No threads, no clock: time is an argument.
