@@ -68,10 +68,10 @@ def total(series, prefix, *parts):
 
 
 class Sidecar:
-    def __init__(self, test, *options, env=None, ready=True):
+    def __init__(self, test, *options, env=None, ready=True, prefix=()):
         self.test = test
         self.log_path = test.folder / f"sidecar-{len(test.processes)}.log"
-        self.process = test.start(AILIVE, "sidecar", "--listen", "127.0.0.1:0", *options, env=env,
+        self.process = test.start(*prefix, AILIVE, "sidecar", "--listen", "127.0.0.1:0", *options, env=env,
                                   stderr=open(self.log_path, "wb"))
         if ready:
             wait_for("the sidecar is ready", self.ready)
@@ -230,6 +230,48 @@ class StackTest(unittest.TestCase):
         """The value of an expression that gives one series, else None."""
         result = self.prometheus_get(url, "/api/v1/query", query=expression)["result"]
         return float(result[0]["value"][1]) if len(result) == 1 else None
+
+
+class OperatorTest(StackTest):
+    """A test of the operator's side: ports and a stack folder of its own, ended by down.sh."""
+
+    def setUp(self):
+        super().setUp()
+        self.ports = {name: free_port() for name in ("PEAK_TRADE_AI_EXPORTER_PORT", "AILIVE_PROM_PORT",
+                                                     "AILIVE_WEB_PORT", "AILIVE_SHADOW_PORT")}
+        self.stack = self.folder / "stack"
+        self.env.update({name: str(port) for name, port in self.ports.items()}, AILIVE_BIN=str(BIN),
+                        AILIVE_STACK_DIR=str(self.stack),
+                        PROM_URL=f"http://127.0.0.1:{self.ports['AILIVE_PROM_PORT']}",
+                        EXPORTER_URL=f"http://127.0.0.1:{self.ports['PEAK_TRADE_AI_EXPORTER_PORT']}")
+
+    def tearDown(self):
+        self.script("down", status=None)
+        super().tearDown()
+
+    def run_ok(self, *command, status=0, **rest):
+        """status None: whatever it ends with."""
+        if status is None:
+            command, status = ("bash", "-c", '"$@" || true', "bash", *command), 0
+        return super().run_ok(*command, status=status, **rest)
+
+    def script(self, name, status=0):
+        done = self.run_ok("bash", str(ROOT / f"sidecar/ops/{name}.sh"), status=status)
+        return done.stdout.decode() + done.stderr.decode()
+
+    def ailive(self, *arguments, status=0, env=None):
+        """Runs in the test's folder, where .local_tmp is to appear. Gives the lines on stdout."""
+        done = self.run_ok("bash", "-c", f'cd {self.folder} && exec "$@"', "bash", AILIVE, *arguments, status=status,
+                           env=env)
+        return done.stdout.decode().splitlines()
+
+    def evidence(self, kind):
+        found = sorted((self.folder / ".local_tmp").glob(f"{kind}_*"))
+        return found[-1] if found else None
+
+    def started(self):
+        lines = (self.stack / "processes").read_text().splitlines()
+        return {line.split()[0]: int(line.split()[1]) for line in lines}
 
 
 def main():
