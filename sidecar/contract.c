@@ -114,12 +114,8 @@ static struct text run_id_of(struct contract *contract)
 /* Sets the time from a key of the line; otherwise the time of processing stays. */
 static void set_time(const struct json_value *value, struct observation *out)
 {
-    __int128 time_ns;
-
-    if (value->type == JSON_STRING && time_text_parse(value->text, &time_ns)) {
-        out->has_time = true;
-        out->time_ns = time_ns;
-    }
+    if (value->type == JSON_STRING)
+        out->has_time = time_text_parse(value->text, &out->time_ns);
 }
 
 /* An event counts as unobserved once, whichever of its latencies is at fault. */
@@ -137,9 +133,9 @@ static void set_seconds(const struct json_view *view, struct observation *out)
     enum latency_fault fault = LATENCY_FINE;
 
     if (seconds->type == JSON_NUMBER)
-        out->seconds = histogram_latency(HISTOGRAM_SECONDS, seconds->number, &fault);
+        histogram_latency_to(HISTOGRAM_SECONDS, seconds->number, &out->seconds, &fault);
     else if (ms->type == JSON_NUMBER)
-        out->seconds = histogram_latency(HISTOGRAM_SECONDS, ms->number / 1000.0, &fault);
+        histogram_latency_to(HISTOGRAM_SECONDS, ms->number / 1000.0, &out->seconds, &fault);
     note_fault(out, fault);
 }
 
@@ -150,7 +146,7 @@ static void set_ms(const struct json_view *view, struct observation *out)
 
     if (ms->type != JSON_NUMBER)
         return;
-    out->ms = histogram_latency(HISTOGRAM_MS, ms->number, &fault);
+    histogram_latency_to(HISTOGRAM_MS, ms->number, &out->ms, &fault);
     note_fault(out, fault);
 }
 
@@ -360,29 +356,30 @@ static bool value_is(const struct json_value *value, const char *literal)
 }
 
 /* Which labels the line gets and which of its numbers count, by the rules of its schema. */
-static void judge(struct contract *contract, struct labels *labels, struct line_kind *kind)
+static void judge(struct contract *contract, struct line_kind *kind)
 {
     const struct json_value *values = contract->view.values;
+    struct labels labels = {.source = SOURCE_UNKNOWN};
 
     *kind = (struct line_kind){.time_key = JSON_KEYS};
     if (values[JSON_V].type != JSON_ABSENT)
-        sample_v1(contract, labels, kind);
+        sample_v1(contract, &labels, kind);
     else if (value_is(&values[JSON_SCHEMA_VERSION], "BETA_EXEC_V1"))
-        execution(contract, SOURCE_BETA_EXEC_V1, beta_handled, JSON_TS_UTC, labels, kind);
+        execution(contract, SOURCE_BETA_EXEC_V1, beta_handled, JSON_TS_UTC, &labels, kind);
     else if (value_is(&values[JSON_SCHEMA], "execution_event_v0"))
-        execution(contract, SOURCE_EXEC_EVENT_V0, exec_handled, JSON_TS, labels, kind);
+        execution(contract, SOURCE_EXEC_EVENT_V0, exec_handled, JSON_TS, &labels, kind);
     else
-        unknown(contract, labels, kind);
-    kind->labels = keep(contract, labels);
+        unknown(contract, &labels, kind);
+    kind->labels = keep(contract, &labels);
 }
 
-static void object_line(struct contract *contract, struct labels *labels, struct observation *out)
+static void object_line(struct contract *contract, struct observation *out)
 {
     const struct line_kind *kind = line_kinds_find(contract->kinds, &contract->view);
     struct line_kind first;
 
     if (!kind) {
-        judge(contract, labels, &first);
+        judge(contract, &first);
         line_kinds_add(contract->kinds, &contract->view, &first);
         kind = &first;
     }
@@ -395,24 +392,40 @@ static void object_line(struct contract *contract, struct labels *labels, struct
         set_ms(&contract->view, out);
 }
 
-/* Reads the line into contract->view; *labels says what is wrong when it is no object. */
-static bool read_object(struct contract *contract, const char *bytes, size_t len_bytes, struct labels *labels)
+/* Reads the line into contract->view; what is wrong with it when it is no object. */
+static enum contract_drop read_object(struct contract *contract, const char *bytes, size_t len_bytes)
 {
-    labels->source = SOURCE_UNKNOWN;
     switch (json_read(contract->json, bytes, len_bytes, &contract->view)) {
     case JSON_IS_OBJECT:
-        return true;
+        return CONTRACT_KEPT;
     case JSON_NO_OBJECT:
-        labels->drop = CONTRACT_OTHER;
-        return false;
+        return CONTRACT_OTHER;
     case JSON_BAD:
-        labels->drop = CONTRACT_BAD_JSON;
-        return false;
+        return CONTRACT_BAD_JSON;
     case JSON_MEMORY:
         break;
     }
     out_of_memory();
-    return false;
+    return CONTRACT_BAD_JSON;
+}
+
+/* A line that is dropped, at the time of its processing. */
+static void drop_line(struct contract *contract, enum contract_drop drop, struct observation *out)
+{
+    const struct labels labels = {.source = SOURCE_UNKNOWN, .drop = drop};
+
+    out->labels = keep(contract, &labels);
+}
+
+/* Part by part: as a whole it would be cleared by a loop of the processor that takes longer. */
+static void observation_begin(int64_t now_ns, struct observation *out)
+{
+    out->labels = NULL;
+    out->has_time = false;
+    out->fault = LATENCY_FINE;
+    out->time_ns = now_ns;
+    out->seconds = (struct latency){0};
+    out->ms = (struct latency){0};
 }
 
 static bool blank(const char *bytes, size_t len_bytes)
@@ -423,23 +436,23 @@ static bool blank(const char *bytes, size_t len_bytes)
 size_t contract_line(struct contract *contract, const char *bytes, size_t len_bytes, int64_t now_ns,
                      struct observation *out)
 {
-    struct labels labels = {0};
+    enum contract_drop drop;
 
     if (blank(bytes, len_bytes))
         return 0;
-    *out = (struct observation){.time_ns = now_ns};
-    if (read_object(contract, bytes, len_bytes, &labels))
-        object_line(contract, &labels, out);
+    observation_begin(now_ns, out);
+    drop = read_object(contract, bytes, len_bytes);
+    if (drop == CONTRACT_KEPT)
+        object_line(contract, out);
     else
-        out->labels = keep(contract, &labels);
+        drop_line(contract, drop, out);
     return 1;
 }
 
 void contract_long_line(struct contract *contract, int64_t now_ns, struct observation *out)
 {
-    struct labels labels = {.source = SOURCE_UNKNOWN, .drop = CONTRACT_BAD_JSON};
-
-    *out = (struct observation){.time_ns = now_ns, .labels = keep(contract, &labels)};
+    observation_begin(now_ns, out);
+    drop_line(contract, CONTRACT_BAD_JSON, out);
 }
 
 /* ---- records of the SDK ---- */
@@ -574,17 +587,20 @@ static void spool_object(struct contract *contract, struct spool_line *out)
 void contract_spool_line(struct contract *contract, const char *bytes, size_t len_bytes, int64_t now_ns,
                          struct spool_line *out)
 {
-    struct labels labels = {0};
+    enum contract_drop drop;
 
     *out = (struct spool_line){.kind = SPOOL_LINE_BAD, .drop = -1};
     if (blank(bytes, len_bytes)) {
         out->kind = SPOOL_LINE_BLANK;
         return;
     }
-    if (read_object(contract, bytes, len_bytes, &labels)) {
-        labels.drop = CONTRACT_UNKNOWN_SCHEMA;
+    drop = read_object(contract, bytes, len_bytes);
+    if (drop == CONTRACT_KEPT) {
+        drop = CONTRACT_UNKNOWN_SCHEMA;
         spool_object(contract, out);
     }
-    if (out->kind != SPOOL_LINE_RECORD)
-        out->observation = (struct observation){.time_ns = now_ns, .labels = keep(contract, &labels)};
+    if (out->kind == SPOOL_LINE_RECORD)
+        return;
+    observation_begin(now_ns, &out->observation);
+    drop_line(contract, drop, &out->observation);
 }

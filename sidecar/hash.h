@@ -46,4 +46,20 @@ static inline uint64_t hash_bytes(uint64_t seed, const void *bytes, size_t len_b
     return hash_mix(hash ^ hash_word(at, len_bytes), UINT64_C(0x8ebc6af09c88c6e3));
 }
 
+/* A hash of one short text and what it belongs to, by one multiplication where it has at most 16 bytes. */
+static inline uint64_t hash_text(uint64_t owner, const void *bytes, size_t len_bytes)
+{
+    const unsigned char *at = bytes;
+    uint64_t first, last;
+
+    owner *= UINT64_C(0xe7037ed1a0b428db);
+    if (len_bytes > 16)
+        return hash_bytes(owner, bytes, len_bytes);
+    if (len_bytes < 8)
+        return hash_mix(owner ^ hash_word(at, len_bytes), UINT64_C(0x8ebc6af09c88c6e3));
+    memcpy(&first, at, 8);
+    memcpy(&last, at + len_bytes - 8, 8);
+    return hash_mix(owner ^ first, last ^ UINT64_C(0xa0761d6478bd642f));
+}
+
 #endif

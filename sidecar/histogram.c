@@ -68,24 +68,26 @@ static __int128 rounded_product(double value, uint64_t factor)
     return (__int128)((product + half - 1 + (product >> shift & 1)) >> shift);
 }
 
-struct latency histogram_latency(enum histogram_unit unit, double value, enum latency_fault *fault)
+/* Written in place: a copy made right after would wait for its parts to reach the cache. */
+void histogram_latency_to(enum histogram_unit unit, double value, struct latency *out,
+                          enum latency_fault *fault)
 {
-    struct latency latency = {0};
     double limit = unit == HISTOGRAM_SECONDS ? LIMIT_SECONDS : LIMIT_SECONDS * 1000;
+    unsigned bucket = 0;
 
     *fault = LATENCY_FINE;
     if (!(value >= 0)) /* NaN too */
         *fault = LATENCY_NEGATIVE;
     else if (value > limit)
         *fault = LATENCY_TOO_LARGE;
+    *out = (struct latency){0};
     if (*fault != LATENCY_FINE)
-        return latency;
-    for (unsigned i = 0; i < HISTOGRAM_BOUNDS;
-         i++) /* all of them: a loop that ended early would be guessed wrong */
-        latency.bucket = (uint8_t)(latency.bucket + (value > bounds[unit].values[i]));
-    latency.picoseconds = rounded_product(value, unit_picoseconds(unit));
-    latency.present = true;
-    return latency;
+        return;
+    for (unsigned i = 0; i < HISTOGRAM_BOUNDS; i++) /* all: a loop that ended early would be guessed wrong */
+        bucket += value > bounds[unit].values[i];
+    out->bucket = (uint8_t)bucket;
+    out->picoseconds = rounded_product(value, unit_picoseconds(unit));
+    out->present = true;
 }
 
 struct latency histogram_latency_ns(enum histogram_unit unit, int64_t nanoseconds, enum latency_fault *fault)

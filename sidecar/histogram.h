@@ -25,7 +25,17 @@ struct histogram {
 
 /* A latency from a double in the histogram's unit, as the contract compares it (value <= le). Negative, NaN
  * or too large: *fault says so and the result is not present. */
-struct latency histogram_latency(enum histogram_unit unit, double value, enum latency_fault *fault);
+void histogram_latency_to(enum histogram_unit unit, double value, struct latency *out,
+                          enum latency_fault *fault);
+
+static inline struct latency histogram_latency(enum histogram_unit unit, double value,
+                                               enum latency_fault *fault)
+{
+    struct latency latency;
+
+    histogram_latency_to(unit, value, &latency, fault);
+    return latency;
+}
 
 /* A latency from integer nanoseconds, compared exactly. */
 struct latency histogram_latency_ns(enum histogram_unit unit, int64_t nanoseconds, enum latency_fault *fault);

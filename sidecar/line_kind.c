@@ -95,7 +95,7 @@ static uint64_t hash_of(const struct json_view *view, uint32_t keys)
         struct head head = head_of(view, key);
 
         memcpy(&word, &head, sizeof(word));
-        hash += hash_bytes(word, view->values[key].text.bytes, head.len_bytes);
+        hash += hash_text(word, view->values[key].text.bytes, head.len_bytes);
     }
     return hash_mix(hash, 1);
 }
