@@ -35,6 +35,8 @@ static void ring_fill_header(struct ring *ring, uint32_t number, uint64_t capaci
     header->capacity = capacity;
     __atomic_store_n(&header->head, start, __ATOMIC_RELAXED);
     __atomic_store_n(&header->tail, start, __ATOMIC_RELAXED);
+    /* Last: where its thread is killed before this, the file is no ring yet, and is passed over. */
+    __atomic_thread_fence(__ATOMIC_RELEASE);
     memcpy(header->magic, LAYOUT_RING_MAGIC, sizeof(header->magic));
     ring->slots = (unsigned char *)header + LAYOUT_RING_HEADER_BYTES;
     ring->start = start;

@@ -144,6 +144,20 @@ static bool ring_name_parse(const char *name, uint32_t *ring)
     return strcmp(name, canonical) == 0;
 }
 
+/* Its maker was killed before it wrote the magic, which comes last: nothing was recorded in it. */
+static bool ring_unfinished(int folder_fd, const char *name)
+{
+    static const unsigned char none[8];
+    unsigned char magic[8] = {0};
+    struct stat status;
+    int fd = open_in(folder_fd, name, O_RDONLY, &status);
+    ssize_t n = fd < 0 ? -1 : pread(fd, magic, sizeof(magic), 0);
+
+    if (fd >= 0)
+        close(fd);
+    return n >= 0 && memcmp(magic, none, sizeof(none)) == 0;
+}
+
 int remains_read_rings(struct remains *remains, int folder_fd)
 {
     struct remains_list list;
@@ -154,7 +168,7 @@ int remains_read_rings(struct remains *remains, int folder_fd)
     if (error != 0)
         return error;
     while (remains->ring_count < LAYOUT_RINGS_MAX && (name = remains_list_next(&list)) != NULL)
-        if (ring_name_parse(name, &remains->rings[remains->ring_count]))
+        if (ring_name_parse(name, &remains->rings[remains->ring_count]) && !ring_unfinished(folder_fd, name))
             remains->ring_count++;
     remains_list_close(&list);
     return 0;

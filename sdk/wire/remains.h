@@ -54,7 +54,7 @@ struct remains {
     size_t ring_count;
 };
 
-/* The list of rings alone. 0 or errno. */
+/* The list of rings alone, without those whose maker was killed before they were one. 0 or errno. */
 int remains_read_rings(struct remains *remains, int folder_fd);
 
 /* Rings, names and clock. 0 or errno; -1: a file is of a version this one does not know (why says which).

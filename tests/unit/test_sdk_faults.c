@@ -239,7 +239,7 @@ static void saw_below(const char *folder, const char *part, void (*look)(const c
 {
     DIR *dir = opendir(folder);
     struct dirent *entry;
-    char path[PRODUCERS_PATH_BYTES + 256];
+    char path[2 * PRODUCERS_PATH_BYTES + 256];
 
     while (dir && (entry = readdir(dir)) != NULL)
         if (strstr(entry->d_name, part)) {

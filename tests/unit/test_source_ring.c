@@ -380,6 +380,23 @@ static void a_ring_that_cannot_be_read_does_not_keep_the_others_from_being_count
     assert_true(file_there(path_of("ring-2")));
 }
 
+static void a_ring_its_maker_had_not_finished_holds_nothing_and_goes_with_the_folder(void **context)
+{
+    static const char zeroes[8192];
+
+    (void)context;
+    folder_begin();
+    names_put();
+    ring_put(ring_make(0, 10));
+    file_put(path_of("ring-2"), O_CREAT, zeroes, sizeof(zeroes)); /* allocated, not filled */
+    file_put(path_of("ring-3"), O_CREAT, "", 0);                  /* not even allocated */
+    owner_dies();
+    ring_source_up(NULL);
+    assert_true(within(one_salvaged));
+    assert_int_equal(counted(), 10);
+    assert_false(file_there(path_of("ring-2")));
+}
+
 static void links_in_place_of_rings_are_not_followed(void **context)
 {
     (void)context;
@@ -546,6 +563,7 @@ int main(void)
         TEST(records_with_unknown_names_count_as_invalid),
         TEST(what_cannot_be_read_is_reported_and_never_deleted),
         TEST(a_ring_that_cannot_be_read_does_not_keep_the_others_from_being_counted),
+        TEST(a_ring_its_maker_had_not_finished_holds_nothing_and_goes_with_the_folder),
         TEST(links_in_place_of_rings_are_not_followed),
         TEST(a_gap_waits_for_the_spool_and_is_not_lost),
         TEST(old_half_made_folders_are_removed_and_young_ones_stay),
