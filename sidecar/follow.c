@@ -280,6 +280,26 @@ static int sibling_try(struct follow *follow, int folder_fd, struct sibling *sib
     return -1;
 }
 
+/* When an open file was made (0: unknown) and last written. false: it does not say. */
+static bool file_times(int fd, int64_t *born_ns, int64_t *modified_ns)
+{
+    struct statx status;
+
+    *born_ns = *modified_ns = 0;
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_MTIME | STATX_BTIME, &status) != 0)
+        return false;
+    *modified_ns = status.stx_mtime.tv_sec * NANOSECONDS + status.stx_mtime.tv_nsec;
+    if (status.stx_mask & STATX_BTIME)
+        *born_ns = status.stx_btime.tv_sec * NANOSECONDS + status.stx_btime.tv_nsec;
+    return true;
+}
+
+/* Without a byte behind the mark only the time of birth tells that an inode was given to another file. */
+static bool born_fits(const struct tail_mark *mark, int64_t born_ns)
+{
+    return mark->first_len > 0 || mark->born_ns == 0 || born_ns == 0 || mark->born_ns == born_ns;
+}
+
 /* What was last written before the marked file was made cannot hold it. Some compressors keep whole seconds
  * only. */
 static bool packed_may_hold(const struct sibling *sibling, const struct tail_mark *mark)
@@ -299,7 +319,7 @@ static int siblings_find(struct follow *follow, int folder_fd, struct sibling *s
     int fd = -1;
 
     for (i = count; fd < 0 && i > 0; i--)
-        if (siblings[i - 1].inode == mark->inode)
+        if (siblings[i - 1].inode == mark->inode && born_fits(mark, siblings[i - 1].born_ns))
             fd = sibling_try(follow, folder_fd, &siblings[i - 1], mark);
     /* Without a byte behind the mark every plain file would match. */
     if (fd < 0 && mark->first_len > 0)
@@ -334,29 +354,18 @@ static bool follow_has(struct follow *follow, int fd, bool packed)
     return false;
 }
 
-/* When a generation was made and last written. false: it does not say. */
-static bool generation_times(const struct generation *file, int64_t *born_ns, int64_t *modified_ns)
-{
-    struct statx status;
-
-    if (statx(file->tail.fd, "", AT_EMPTY_PATH, STATX_MTIME | STATX_BTIME, &status) != 0)
-        return false;
-    *modified_ns = status.stx_mtime.tv_sec * NANOSECONDS + status.stx_mtime.tv_nsec;
-    *born_ns = 0;
-    if (file->tail.unpack == NULL && (status.stx_mask & STATX_BTIME))
-        *born_ns = status.stx_btime.tv_sec * NANOSECONDS + status.stx_btime.tv_nsec;
-    return true;
-}
-
 /* Adds every sibling that came after the newest generation: it was born and written later. Stops where there
  * is no more room: the rest is found from the last one added. */
 static void siblings_add_newer(struct follow *follow, int folder_fd, struct sibling *siblings, size_t count,
                                uint64_t live_inode)
 {
+    const struct tail *newest = &follow->files[follow->count - 1]->tail;
     int64_t born_ns, modified_ns;
 
-    if (!generation_times(follow->files[follow->count - 1], &born_ns, &modified_ns))
+    if (!file_times(newest->fd, &born_ns, &modified_ns))
         return;
+    if (newest->unpack != NULL)
+        born_ns = 0; /* when it was compressed */
     for (size_t i = 0; i < count && !follow->crowded && !follow->waiting; i++) {
         int fd;
 
@@ -394,6 +403,7 @@ static void live_absent(struct follow *follow, int error)
 struct search {
     int folder_fd, live_fd; /* -1: nothing at the path, or it has been taken */
     struct stat live;
+    int64_t live_born_ns;
     struct sibling *siblings;
     size_t count;
 };
@@ -406,7 +416,8 @@ static bool live_matches(struct follow *follow, const struct search *search, con
     enum tail_match match;
 
     if (search->live_fd < 0 ||
-        (by_inode ? (uint64_t)search->live.st_ino != mark->inode : mark->first_len == 0))
+        (by_inode ? (uint64_t)search->live.st_ino != mark->inode || !born_fits(mark, search->live_born_ns)
+                  : mark->first_len == 0))
         return false;
     match = tail_mark_matches(mark, search->live_fd);
     if (match == TAIL_MATCH_OPEN)
@@ -460,6 +471,8 @@ static void search_generations(struct follow *follow, struct search *search, con
 /* false: something is missing that may be there later; nothing is concluded. */
 static bool search_open(struct follow *follow, struct search *search)
 {
+    int64_t modified_ns;
+
     search->live_fd = -1;
     search->siblings = NULL;
     search->folder_fd = open_folder(follow);
@@ -471,7 +484,11 @@ static bool search_open(struct follow *follow, struct search *search)
         return false;
     }
     search->live_fd = tail_open_path(search->folder_fd, follow->name, &search->live);
-    if (search->live_fd >= 0 || errno == ENOENT || errno == EINVAL)
+    if (search->live_fd >= 0) {
+        file_times(search->live_fd, &search->live_born_ns, &modified_ns);
+        return true;
+    }
+    if (errno == ENOENT || errno == EINVAL)
         return true;
     live_absent(follow, errno); /* it may be the file that was read: known when it can be read again */
     return false;
@@ -482,7 +499,7 @@ static void follow_find_out(struct follow *follow)
 {
     struct tail_mark marks[FOLLOW_GENERATIONS_MAX];
     size_t stored = value_load(follow, marks);
-    struct search search = {-1, -1, {0}, NULL, 0};
+    struct search search = {.folder_fd = -1, .live_fd = -1};
 
     follow->found_out = stored == 0;
     if (stored > 0 && search_open(follow, &search)) {

@@ -93,6 +93,27 @@ static void a_file_compressed_before_its_first_line_was_read_is_read_whole(void 
     assert_int_equal(counted(), 10);
 }
 
+/* Compressing frees the inode; the next file at the path gets it. */
+static void an_inode_that_went_to_another_file_is_told_by_its_birth(void **context)
+{
+    (void)context;
+    file_append("e.jsonl", "");
+    follow_up(false);
+    tick();
+    follow_away();
+    clock_ticks();
+    unique_put("e.jsonl", 6);
+    compressed("e.jsonl", "e.jsonl.2.gz");
+    clock_ticks();
+    unique_put("e.jsonl", 20);
+    clock_ticks();
+    renamed("e.jsonl", "e.jsonl.1");
+    unique_put("e.jsonl", 3);
+    follow_up(false);
+    tick();
+    assert_int_equal(counted(), 29);
+}
+
 /* With and without delaycompress. */
 static void several_rotations_while_away_are_read_in_order(void **context)
 {
@@ -573,6 +594,7 @@ int main(void)
         cmocka_unit_test(names_of_rotated_and_compressed_files_are_known),
         TEST(a_file_compressed_while_away_is_read_from_its_position),
         TEST(a_file_compressed_before_its_first_line_was_read_is_read_whole),
+        TEST(an_inode_that_went_to_another_file_is_told_by_its_birth),
         TEST(several_rotations_while_away_are_read_in_order),
         TEST(compressed_files_from_before_the_first_look_are_left_alone),
         TEST(the_last_line_of_a_compressed_file_needs_no_newline),

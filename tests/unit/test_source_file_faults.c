@@ -1,0 +1,311 @@
+/* test_source_file_faults.c - every call of the file source that can fail, failing at its Nth time, N looped
+ * over.
+ *
+ * One history of a rotated and compressed event file and of spool files is read while one kind of call fails,
+ * once or until it is healed. Whatever fails: nothing crashes, and afterwards every line counts, once.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "follow_check.h"
+#include "pack_check.h"
+#include "source_file.h"
+#include "spool_reader.h"
+
+#include <wire/spool.h>
+
+#include <sys/inotify.h>
+
+#define TRIES 200u
+
+/* ---- calls that fail ---- */
+
+enum fault {
+    FAULT_READ,
+    FAULT_OPEN,
+    FAULT_STAT,
+    FAULT_FOLDER,
+    FAULT_ENTRY,
+    FAULT_MEMORY,
+    FAULTS
+};
+
+static enum fault fault;
+static int fault_errno;
+static unsigned countdown;     /* calls of that kind until one fails; 0: it has */
+static bool lasting, happened; /* lasting: all that follow fail too, until healed */
+static bool injecting;         /* in calls of the sidecar's code, not in the test's own */
+static bool no_inotify, no_watch;
+
+static bool fails(enum fault kind)
+{
+    if (!injecting || kind != fault || (countdown == 0 && !lasting))
+        return false;
+    if (countdown > 1) {
+        countdown--;
+        return false;
+    }
+    countdown = 0;
+    happened = true;
+    errno = fault_errno;
+    return true;
+}
+
+/* A call that fails in the way of its kind. */
+#define WRAP(condition, type, name, parameters, arguments, failed)                                           \
+    type __real_##name parameters;                                                                           \
+    type __wrap_##name parameters;                                                                           \
+    type __wrap_##name parameters                                                                            \
+    {                                                                                                        \
+        return (condition) ? (failed) : __real_##name arguments;                                             \
+    }
+
+WRAP(fails(FAULT_READ), ssize_t, pread, (int fd, void *bytes, size_t n, off_t at), (fd, bytes, n, at), -1)
+WRAP(fails(FAULT_STAT), int, fstat, (int fd, struct stat *status), (fd, status), -1)
+WRAP(fails(FAULT_OPEN), int, open, (const char *path, int flags, mode_t mode), (path, flags, mode), -1)
+WRAP(fails(FAULT_OPEN), int, openat, (int folder_fd, const char *path, int flags, mode_t mode),
+     (folder_fd, path, flags, mode), -1)
+WRAP(fails(FAULT_FOLDER), DIR *, opendir, (const char *path), (path), NULL)
+WRAP(fails(FAULT_FOLDER), DIR *, fdopendir, (int fd), (fd), NULL)
+WRAP(fails(FAULT_ENTRY), struct dirent *, readdir, (DIR * listing), (listing), NULL)
+WRAP(fails(FAULT_MEMORY), void *, malloc, (size_t n), (n), NULL)
+WRAP(fails(FAULT_MEMORY), void *, calloc, (size_t count, size_t n), (count, n), NULL)
+WRAP(fails(FAULT_MEMORY), void *, realloc, (void *old, size_t n), (old, n), NULL)
+WRAP((no_inotify && (errno = EMFILE, true)), int, inotify_init1, (int flags), (flags), -1)
+WRAP((no_watch && (errno = ENOSPC, true)), int, inotify_add_watch,
+     (int fd, const char *path, uint32_t events), (fd, path, events), -1)
+
+/* ---- one history ---- */
+
+static char base[32]; /* the round's folder */
+static struct spool_reader *spools;
+static struct event_producer producer = {{0x18, 1}};
+
+static const char *at(const char *name)
+{
+    static char names[8][96];
+    static unsigned next;
+    char *out = names[next++ % 8];
+
+    snprintf(out, sizeof(names[0]), "%s/%s", base, name);
+    return out;
+}
+
+static void come_up(void)
+{
+    if (follow == NULL) {
+        injecting = true;
+        follow_open(&context_of_follow, in_folder(at("e.jsonl")), false, &follow, error, sizeof(error));
+        injecting = false;
+    }
+    if (spools == NULL) {
+        spools = spool_reader_new(ingest, contract, NULL);
+        spool_reader_add(spools, in_folder(at("spool")));
+    }
+}
+
+static void look(void)
+{
+    come_up();
+    now_ms += 10;
+    injecting = true;
+    for (int i = 0; i < 10 && follow != NULL && follow_tick(follow, now_ms); i++)
+        ;
+    for (int i = 0; i < 10 && spool_reader_tick(spools); i++)
+        ;
+    injecting = false;
+    if (!ingest_committing(ingest))
+        ingest_maintain(ingest);
+}
+
+static void spool_put(uint64_t number, uint64_t first, uint64_t count)
+{
+    struct spool_record record = {
+        .producer = producer,
+        .ring = 1,
+        .row = {.time_ns = 1769303388123456789,
+                .kind = AILIVE_KIND_DECISION,
+                .decision = AILIVE_ACCEPT,
+                .action = AILIVE_SUBMIT,
+                .component = AILIVE_COMPONENT_DEFAULT,
+                .run_id = AILIVE_RUN_ID_DEFAULT},
+        .reason = {"none", 4},
+        .component = {"c", 1},
+        .run_id = {"r", 1},
+    };
+    char text[SPOOL_LINE_MAX_BYTES], name[SPOOL_NAME_BYTES], path[96];
+
+    spool_file_name(&producer, number, name);
+    snprintf(path, sizeof(path), "spool/%s", name);
+    for (record.seq = first; record.seq < first + count; record.seq++)
+        file_put(at(path), O_CREAT | O_APPEND, text, spool_format_record(&record, text));
+}
+
+static void go_away(void)
+{
+    follow_away();
+    spool_reader_free(spools);
+    spools = NULL;
+}
+
+/* From the second look on calls fail: what was rotated before any look is not read (docs/reliability.md).
+ * Returns how many lines and records there were. */
+static unsigned history(unsigned n, bool for_long)
+{
+    unique_put(at("e.jsonl"), 1);
+    look();
+    countdown = n;
+    lasting = for_long;
+    unique_put(at("e.jsonl"), 39);
+    spool_put(1, 0, 5);
+    look();
+    unique_put(at("e.jsonl"), 3);
+    usleep(5000); /* the file system's clock ticks, as between any two rotations */
+    renamed(at("e.jsonl"), at("e.jsonl.1"));
+    unique_put(at("e.jsonl"), 4);
+    spool_put(1, 5, 5);
+    look();
+    look();
+    go_away();
+    unique_put(at("e.jsonl"), 2);
+    usleep(5000);
+    renamed(at("e.jsonl.1"), at("e.jsonl.3"));
+    compressed(at("e.jsonl"), at("e.jsonl.2.gz"));
+    unique_put(at("e.jsonl"), 20);
+    usleep(5000);
+    renamed(at("e.jsonl"), at("e.jsonl.1"));
+    unique_put(at("e.jsonl"), 6);
+    spool_put(2, 10, 5);
+    look();
+    look();
+    return 40 + 3 + 4 + 2 + 20 + 6 + 15;
+}
+
+static void round_begin(unsigned number)
+{
+    snprintf(base, sizeof(base), "round%u", number);
+    assert_int_equal(mkdir(in_folder(base), 0700), 0);
+    assert_int_equal(mkdir(in_folder(at("spool")), 0700), 0);
+    memcpy(producer.bytes + 4, &number, sizeof(number));
+    happened = false;
+}
+
+static void every_call_fails_once(enum fault kind, int number, bool for_long)
+{
+    static unsigned rounds;
+    unsigned n = 1;
+
+    fault = kind;
+    fault_errno = number;
+    for (; n < TRIES; n += n < 40 ? 1 : 7) {
+        uint64_t before = counted();
+        unsigned total;
+
+        round_begin(rounds++);
+        total = history(n, for_long);
+        lasting = false;
+        countdown = 0;
+        for (int i = 0; i < 3; i++)
+            look();
+        if (counted() - before != total || bad() != 0 || follow_damaged_total(follow) != 0)
+            fail_msg("fault %d (%s, %s), call %u: %u written, %llu counted, %llu bad", (int)kind,
+                     strerror(number), for_long ? "for long" : "once", n, total,
+                     (unsigned long long)(counted() - before), (unsigned long long)bad());
+        go_away();
+        if (!happened)
+            break;
+    }
+    assert_true(n > 1); /* there was such a call */
+}
+
+static void a_failing(enum fault kind, int number)
+{
+    every_call_fails_once(kind, number, false);
+    every_call_fails_once(kind, number, true);
+}
+
+static void reads_that_fail_lose_and_double_nothing(void **context)
+{
+    (void)context;
+    a_failing(FAULT_READ, EIO);
+    every_call_fails_once(FAULT_READ, EINTR, false);
+}
+
+static void opens_that_fail_lose_and_double_nothing(void **context)
+{
+    (void)context;
+    a_failing(FAULT_OPEN, EMFILE);
+    every_call_fails_once(FAULT_OPEN, EIO, false);
+    every_call_fails_once(FAULT_OPEN, EINTR, false);
+}
+
+static void looks_at_files_that_fail_lose_and_double_nothing(void **context)
+{
+    (void)context;
+    a_failing(FAULT_STAT, EIO);
+}
+
+static void listings_that_fail_lose_and_double_nothing(void **context)
+{
+    (void)context;
+    a_failing(FAULT_FOLDER, ENOMEM);
+    a_failing(FAULT_ENTRY, EIO);
+}
+
+static void memory_that_is_out_loses_and_doubles_nothing(void **context)
+{
+    (void)context;
+    a_failing(FAULT_MEMORY, ENOMEM);
+}
+
+/* ---- without inotify ---- */
+
+static bool counted_within(uint64_t wanted)
+{
+    for (unsigned i = 0; i < 500 && counted() != wanted; i++)
+        usleep(10000);
+    return counted() == wanted;
+}
+
+static void where_inotify_cannot_watch_files_are_read_all_the_same(void **context)
+{
+    const char *paths[] = {in_folder("e.jsonl")};
+    struct source_file_options options = {.paths = paths, .path_count = 1};
+    struct source_file *source;
+
+    (void)context;
+    for (int i = 0; i < 2; i++) {
+        no_inotify = i == 0;
+        no_watch = i == 1;
+        assert_int_equal(source_file_open(&options, ingest, &source, error, sizeof(error)), 0);
+        usleep(50000); /* its first look is over */
+        unique_put("e.jsonl", 3);
+        assert_true(counted_within((uint64_t)i * 7 + 3));
+        usleep(10000);
+        renamed("e.jsonl", i == 0 ? "e.jsonl.2" : "e.jsonl.1");
+        unique_put("e.jsonl", 4);
+        assert_true(counted_within((uint64_t)i * 7 + 7));
+        source_file_close(source);
+    }
+    no_inotify = no_watch = false;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(reads_that_fail_lose_and_double_nothing),
+        TEST(opens_that_fail_lose_and_double_nothing),
+        TEST(looks_at_files_that_fail_lose_and_double_nothing),
+        TEST(listings_that_fail_lose_and_double_nothing),
+        TEST(memory_that_is_out_loses_and_doubles_nothing),
+        TEST(where_inotify_cannot_watch_files_are_read_all_the_same),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
