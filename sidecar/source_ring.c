@@ -60,6 +60,7 @@ struct source_ring {
     struct spool_reader *spools;
     bool (*connected)(void *context, const struct event_producer *producer);
     void *context;
+    int64_t forget_ms;
     char *runtime;
     int runtime_fd, lock_fd, stop_fd;
     pthread_t thread;
@@ -246,7 +247,7 @@ static void known_forget(struct source_ring *source, struct known_producer *know
 {
     const struct event_producer *producer = &known->producer;
 
-    if (now_ms - known->gone_ms < SOURCE_RING_FORGET_MS ||
+    if (now_ms - known->gone_ms < source->forget_ms ||
         (source->spools != NULL && spool_reader_has(source->spools, producer)) ||
         (source->connected != NULL && source->connected(source->context, producer)))
         return;
@@ -346,6 +347,7 @@ static int source_make(struct source_ring *source, const struct source_ring_opti
     source->spools = options->spools;
     source->connected = options->connected;
     source->context = options->context;
+    source->forget_ms = options->forget_ms > 0 ? options->forget_ms : SOURCE_RING_FORGET_MS;
     source->runtime = strdup(options->runtime);
     source->known = calloc(SOURCE_RING_FOLDERS_MAX, sizeof(struct known_producer));
     source->salvage = salvage_new(ingest);

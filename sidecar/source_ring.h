@@ -17,7 +17,7 @@
 #include "spool_reader.h"
 
 #define SOURCE_RING_LOOK_MS     1000
-#define SOURCE_RING_FORGET_MS   600000 /* a producer must have been gone for so long */
+#define SOURCE_RING_FORGET_MS   600000 /* a producer must have been gone for so long, by default */
 #define SOURCE_RING_FOLDERS_MAX 4096u  /* folders remembered between looks */
 
 struct source_ring;
@@ -28,6 +28,7 @@ struct source_ring_options {
     /* Whether a producer is connected now; may be NULL: never. */
     bool (*connected)(void *context, const struct event_producer *producer);
     void *context;
+    int64_t forget_ms; /* 0: the default */
 };
 
 /* Takes `<runtime>/.sidecar.lock` and starts looking. -1 with a line in error: another sidecar (its pid), or

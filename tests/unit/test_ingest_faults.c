@@ -40,6 +40,7 @@ enum fault {
     FAULT_SYNC,
     FAULT_COPY,
     FAULT_CURSOR,
+    FAULT_PANIC,
     FAULTS
 };
 
@@ -47,6 +48,7 @@ static enum fault fault;
 static unsigned countdown;     /* calls of that kind until one fails; 0: it has */
 static bool lasting, happened; /* lasting: all that follow fail too, until healed */
 static bool injecting;         /* in calls of the sidecar's code, not in the test's own */
+static bool panicked;          /* as LMDB after one failed write of its meta page: until it is opened anew */
 static pid_t here;             /* the child that checks a data file is left alone */
 
 static bool fails(enum fault kind)
@@ -100,16 +102,40 @@ WRAP(FAULT_RENAME, int, renameat, (int a, const char *b, int c, const char *d), 
 WRAP(FAULT_MEMORY, void *, malloc, (size_t len), (len), return NULL)
 WRAP(FAULT_MEMORY, void *, calloc, (size_t n, size_t len), (n, len), return NULL)
 WRAP(FAULT_MEMORY, void *, realloc, (void *old, size_t len), (old, len), return NULL)
-WRAP(FAULT_ENV_OPEN, int, mdb_env_open, (MDB_env * env, const char *path, unsigned flags, mdb_mode_t mode),
-     (env, path, flags, mode), return ENOSPC)
-WRAP(FAULT_TXN_BEGIN, int, mdb_txn_begin, (MDB_env * env, MDB_txn *parent, unsigned flags, MDB_txn **out),
-     (env, parent, flags, out), return MDB_PANIC)
+int __real_mdb_env_open(MDB_env *env, const char *path, unsigned flags, mdb_mode_t mode);
+int __wrap_mdb_env_open(MDB_env *env, const char *path, unsigned flags, mdb_mode_t mode);
+int __wrap_mdb_env_open(MDB_env *env, const char *path, unsigned flags, mdb_mode_t mode)
+{
+    if (fails(FAULT_ENV_OPEN))
+        return ENOSPC;
+    panicked = false;
+    return __real_mdb_env_open(env, path, flags, mode);
+}
+
+int __real_mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned flags, MDB_txn **out);
+int __wrap_mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned flags, MDB_txn **out);
+int __wrap_mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned flags, MDB_txn **out)
+{
+    if (fails(FAULT_TXN_BEGIN))
+        return ENOMEM;
+    return panicked && injecting ? MDB_PANIC : __real_mdb_txn_begin(env, parent, flags, out);
+}
+
 WRAP(FAULT_PUT, int, mdb_put, (MDB_txn * txn, MDB_dbi dbi, MDB_val *key, MDB_val *value, unsigned flags),
      (txn, dbi, key, value, flags), return lasting ? MDB_MAP_FULL : MDB_TXN_FULL)
-WRAP(FAULT_COMMIT, int, mdb_txn_commit, (MDB_txn * txn), (txn), {
+int __real_mdb_txn_commit(MDB_txn *txn);
+int __wrap_mdb_txn_commit(MDB_txn *txn);
+int __wrap_mdb_txn_commit(MDB_txn *txn)
+{
+    bool panics = fails(FAULT_PANIC);
+
+    if (!panics && !fails(FAULT_COMMIT))
+        return __real_mdb_txn_commit(txn);
+    panicked = panics;
     mdb_txn_abort(txn);
     return EIO;
-})
+}
+
 WRAP(FAULT_COPY, int, mdb_env_copyfd2, (MDB_env * env, mdb_filehandle_t fd, unsigned flags), (env, fd, flags),
      return ENOSPC)
 WRAP(FAULT_CURSOR, int, mdb_cursor_open, (MDB_txn * txn, MDB_dbi dbi, MDB_cursor **out), (txn, dbi, out),
@@ -300,7 +326,7 @@ static unsigned every_call_fails_once(enum fault kind, bool stays)
         fault = kind;
         countdown = ++n;
         lasting = stays;
-        happened = false;
+        happened = panicked = false;
         /* In memory: on a disk each renaming waits for it. */
         snprintf(folder, sizeof(folder), "/dev/shm/ailive-unit.XXXXXX");
         assert_non_null(mkdtemp(folder));
@@ -343,6 +369,7 @@ CLAIM(commit, FAULT_COMMIT)
 CLAIM(sync, FAULT_SYNC)
 CLAIM(copy, FAULT_COPY)
 CLAIM(cursor, FAULT_CURSOR)
+CLAIM(commit_panics_and, FAULT_PANIC)
 
 int main(void)
 {
@@ -359,6 +386,7 @@ int main(void)
         cmocka_unit_test(totals_are_exact_whichever_sync_fails),
         cmocka_unit_test(totals_are_exact_whichever_copy_fails),
         cmocka_unit_test(totals_are_exact_whichever_cursor_fails),
+        cmocka_unit_test(totals_are_exact_whichever_commit_panics_and_fails),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -727,6 +727,23 @@ static void spooled_records_count_once_whatever_comes_over_the_other_road(void *
     assert_int_equal(series_total(aggregate, "ailive_events_duplicate_total", "road=\"spool\""), 10);
 }
 
+/* Spooled because its reply was late, read, and only then does the batch arrive. */
+static void a_batch_that_comes_after_its_spool_was_read_counts_only_what_is_new(void **context)
+{
+    struct ingest_run run = {producer, 1, 5, 20, EVENT_DROP_REFUSED, 0};
+    struct ingest_unit unit = {.road = ROAD_NNG, .runs = &run, .run_count = 1};
+
+    (void)context;
+    owner_make();
+    spool_records(1, &producer, 0, 20);
+    spool_tick();
+    assert_int_equal(counted(), 20);
+    assert_int_equal(ingest_take(ingest, &unit, NULL), INGEST_COMMITTED);
+    assert_int_equal(counted(), 20);
+    assert_int_equal(series_total(aggregate, "ailive_events_dropped_total", "refused"), 5); /* 20 to 24 */
+    assert_int_equal(series_total(aggregate, "ailive_events_duplicate_total", "road=\"nng\""), 15);
+}
+
 static void a_folder_named_twice_is_read_once(void **context)
 {
     char other[128];
@@ -961,6 +978,7 @@ int main(void)
         TEST(a_random_history_of_renames_is_exact),
         TEST(a_random_history_of_copytruncates_is_exact),
         SPOOL(spooled_records_count_once_whatever_comes_over_the_other_road),
+        SPOOL(a_batch_that_comes_after_its_spool_was_read_counts_only_what_is_new),
         SPOOL(a_folder_named_twice_is_read_once),
         SPOOL(drops_and_doors_of_the_spool_count_as_such),
         SPOOL(a_line_of_another_producer_is_bad_and_takes_no_number),

@@ -461,6 +461,98 @@ static void a_gap_waits_for_the_spool_and_is_not_lost(void **context)
     contract_free(contract);
 }
 
+/* ---- forgetting ---- */
+
+static _Atomic bool still_connected;
+
+static bool is_connected(void *context, const struct event_producer *asked)
+{
+    (void)context;
+    return still_connected && memcmp(asked, &producer, sizeof(producer)) == 0;
+}
+
+static void producer_found(void *context, const struct event_producer *found)
+{
+    *(bool *)context = *(bool *)context || memcmp(found, &producer, sizeof(producer)) == 0;
+}
+
+static bool forgotten(void)
+{
+    bool found = false;
+
+    ingest_producers(ingest, producer_found, &found);
+    return !found;
+}
+
+/* Two looks and more in which it would have been forgotten, with the spool read meanwhile. */
+static bool remembered(struct spool_reader *spools)
+{
+    for (unsigned i = 0; i < SOURCE_RING_LOOK_MS * 5 / 2 / 10; i++) {
+        spool_reader_tick(spools);
+        if (forgotten())
+            return false;
+        usleep(10000);
+    }
+    return true;
+}
+
+/* A spool file whose owner has no folder is left alone while it is young. */
+static void young_file(const char *path)
+{
+    struct timespec later[2] = {{.tv_sec = time(NULL) + 3600}, {.tv_sec = time(NULL) + 3600}};
+
+    file_put(path, O_CREAT, "", 0);
+    assert_int_equal(utimensat(AT_FDCWD, in_folder(path), later, 0), 0);
+}
+
+static void a_producer_is_forgotten_only_without_folder_connection_and_spool(void **context)
+{
+    struct contract *contract = contract_new(NULL);
+    struct spool_reader *spools = spool_reader_new(ingest, contract, runtime);
+    struct source_ring_options options = {
+        .runtime = runtime, .spools = spools, .connected = is_connected, .forget_ms = 1};
+    struct ingest_result result;
+    struct ingest_run run = {producer, 1, 0, 20, EVENT_DROP_REFUSED, 0};
+    struct ingest_unit late = {.road = ROAD_NNG, .runs = &run, .run_count = 1};
+    char name[SPOOL_NAME_BYTES], path[128];
+
+    (void)context;
+    assert_int_equal(mkdir(in_folder("spool"), 0700), 0);
+    spool_reader_add(spools, in_folder("spool"));
+    spool_file_name(&producer, 1, name);
+    snprintf(path, sizeof(path), "spool/%s", name);
+    young_file(path);
+    take_run(0, 20, INGEST_COMMITTED);
+    folder_begin();
+    names_put();
+    ring_put(ring_make(20, 20));
+    still_connected = true;
+    assert_int_equal(source_ring_open(&options, ingest, &source, error, sizeof(error)), 0);
+    assert_true(remembered(spools)); /* it lives */
+    owner_dies();
+    for (unsigned i = 0; i < 800 && !one_salvaged(); i++) {
+        spool_reader_tick(spools);
+        usleep(10000);
+    }
+    assert_true(one_salvaged());
+    young_file(path);                /* the first one went with its owner */
+    assert_true(remembered(spools)); /* connected, and its spool is there */
+    still_connected = false;
+    assert_true(remembered(spools)); /* its spool is there */
+    assert_int_equal(unlink(in_folder(path)), 0);
+    spool_reader_tick(spools);
+    still_connected = true;
+    assert_true(remembered(spools)); /* connected */
+    still_connected = false;
+    assert_true(within(forgotten));
+    assert_int_equal(ingest_take(ingest, &late, &result), INGEST_COMMITTED);
+    assert_int_equal(result.duplicates, 20);
+    source_ring_close(source);
+    source = NULL;
+    spool_reader_free(spools);
+    contract_free(contract);
+}
+
 /* ---- with the real SDK ---- */
 
 static void a_killed_process_of_the_sdk_is_salvaged_to_the_last_record(void **context)
@@ -566,6 +658,7 @@ int main(void)
         TEST(a_ring_its_maker_had_not_finished_holds_nothing_and_goes_with_the_folder),
         TEST(links_in_place_of_rings_are_not_followed),
         TEST(a_gap_waits_for_the_spool_and_is_not_lost),
+        TEST(a_producer_is_forgotten_only_without_folder_connection_and_spool),
         TEST(old_half_made_folders_are_removed_and_young_ones_stay),
         TEST(a_second_sidecar_on_the_folder_is_refused_with_the_pid),
         TEST(other_files_in_the_runtime_folder_are_left_alone),
