@@ -26,6 +26,7 @@
 
 #define THREADS  2
 #define CALLS    400 /* a thread's records fit into its ring, and into several spool files */
+#define RECORDS  ((uint64_t)CALLS * THREADS)
 #define RINGS    4
 #define RUNS_MAX 400
 #define RUNS_MIN 12 /* fewer would mean that the wrapping has come undone */
@@ -166,12 +167,12 @@ static int mappings(void)
     return n;
 }
 
-static bool seen[RINGS][CALLS * THREADS];
+static bool seen[RINGS][RECORDS];
 static uint64_t doors[RINGS][LAYOUT_DOOR_WORDS];
 
 static void saw(uint64_t ring, uint64_t first, uint64_t count)
 {
-    for (uint64_t seq = first; ring < RINGS && seq < first + count && seq < CALLS * THREADS; seq++)
+    for (uint64_t seq = first; ring < RINGS && seq < first + count && seq < RECORDS; seq++)
         seen[ring][seq] = true;
 }
 
@@ -265,7 +266,7 @@ static uint64_t records_seen(void)
     uint64_t n = 0;
 
     for (size_t ring = 0; ring < RINGS; ring++)
-        for (size_t seq = 0; seq < CALLS * THREADS; seq++)
+        for (uint64_t seq = 0; seq < RECORDS; seq++)
             n += seen[ring][seq];
     return n;
 }
@@ -360,7 +361,7 @@ static void record_and_account(struct ailive *instance, int standing)
     status = ailive_close(instance, 0);
     arm(false);
     ailive_stats(instance, &after);
-    claim(sum.taken + sum.refused == CALLS * THREADS, "every call returned");
+    claim(sum.taken + sum.refused == RECORDS, "every call returned");
     claim(before.recorded == sum.taken, "recorded counts the calls that were taken");
     claim(before.dropped_full + before.dropped_ring == sum.refused, "drops count those that were not");
     claim(status == AILIVE_OK || status == AILIVE_ETIMEDOUT, "close says whether all is out");
@@ -444,6 +445,14 @@ static void run_in_forked_child(void)
 
 /* ---- all runs ---- */
 
+static void remove_base(void)
+{
+    char command[96];
+
+    snprintf(command, sizeof(command), "rm -rf '%s'", base);
+    assert_int_equal(system(command), 0);
+}
+
 static enum verdict run_one(void (*run)(void), int nth, bool lasting)
 {
     int status;
@@ -462,17 +471,10 @@ static enum verdict run_one(void (*run)(void), int nth, bool lasting)
         _exit(faults.reached ? HELD_REACHED : HELD_UNREACHED);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
+    remove_base();
     if (!WIFEXITED(status))
         fail_msg("call %d: the process ended with signal %d", nth, WTERMSIG(status));
     return (enum verdict)WEXITSTATUS(status);
-}
-
-static void remove_base(void)
-{
-    char command[96];
-
-    snprintf(command, sizeof(command), "rm -rf '%s'", base);
-    assert_int_equal(system(command), 0);
 }
 
 static void run_until_unreached(void (*run)(void), bool lasting)
@@ -482,7 +484,6 @@ static void run_until_unreached(void (*run)(void), bool lasting)
 
     while (verdict == HELD_REACHED && nth < RUNS_MAX) {
         verdict = run_one(run, ++nth, lasting);
-        remove_base();
     }
     assert_int_equal(verdict, HELD_UNREACHED);
     print_message("%d calls failed in turn\n", nth - 1);
