@@ -102,6 +102,11 @@ static bool element_format(const struct element *element, enum expose_format *fo
         *format = EXPOSE_OPENMETRICS;
         return version.len_bytes == 0 || same(version, "1.0.0");
     }
+    if (same(element->name, "application/vnd.google.protobuf")) {
+        *format = EXPOSE_PROTO;
+        return same(parameter(element, "proto"), "io.prometheus.client.MetricFamily") &&
+               same(parameter(element, "encoding"), "delimited");
+    }
     *format = EXPOSE_TEXT;
     if (same(element->name, "text/plain"))
         return version.len_bytes == 0 || same(version, "0.0.4");

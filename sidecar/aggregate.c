@@ -415,8 +415,8 @@ static void observe(struct aggregate *aggregate, struct route *route, enum serie
 {
     struct series *series = latency->present ? route_series(aggregate, route, family, 1) : NULL;
 
-    if (series)
-        series_observe(&aggregate->store, series, latency);
+    if (series && !series_observe(&aggregate->store, series, latency))
+        aggregate->failed = true;
 }
 
 /* Files have an order, their last time stays. Records of the SDK come by several roads and rings: their
@@ -494,8 +494,8 @@ static void observe_cells(struct aggregate *aggregate, struct route *route, enum
 {
     struct series *series = n > 0 ? route_series(aggregate, route, family, n) : NULL;
 
-    if (series)
-        series_observe_cells(&aggregate->store, series, tally->cells, tally->sum_ns);
+    if (series && !series_observe_tally(&aggregate->store, series, tally))
+        aggregate->failed = true;
 }
 
 void aggregate_apply_tally(struct aggregate *aggregate, struct labels *labels, const struct tally *tally)
@@ -618,13 +618,13 @@ enum aggregate_merged aggregate_merge(struct aggregate *into, struct aggregate *
 
 /* ---- snapshot ---- */
 
-int aggregate_snapshot(struct aggregate *aggregate, struct snapshot *out)
+static int take_snapshot(struct aggregate *aggregate, bool native, struct snapshot *out)
 {
     struct snapshot_layout *made;
     int status;
 
     pthread_mutex_lock(&aggregate->mutex);
-    status = snapshot_copy(&aggregate->store, aggregate->layout, aggregate->heartbeat, out);
+    status = snapshot_copy(&aggregate->store, aggregate->layout, aggregate->heartbeat, native, out);
     pthread_mutex_unlock(&aggregate->mutex);
     if (status != 0)
         return -1;
@@ -639,4 +639,14 @@ int aggregate_snapshot(struct aggregate *aggregate, struct snapshot *out)
     aggregate->layout = made;
     pthread_mutex_unlock(&aggregate->mutex);
     return 0;
+}
+
+int aggregate_snapshot(struct aggregate *aggregate, struct snapshot *out)
+{
+    return take_snapshot(aggregate, false, out);
+}
+
+int aggregate_snapshot_native(struct aggregate *aggregate, struct snapshot *out)
+{
+    return take_snapshot(aggregate, true, out);
 }

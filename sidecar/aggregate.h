@@ -15,6 +15,7 @@
 
 #include "change.h"
 #include "histogram.h"
+#include "native.h"
 #include "observation.h"
 
 #define AGGREGATE_MAX_SERIES_DEFAULT 10000u
@@ -50,6 +51,7 @@ struct tally {
     uint32_t count;    /* a run has fewer than 2^32 */
     uint32_t negative; /* latencies that cannot be observed */
     uint32_t cells[HISTOGRAM_CELLS];
+    struct native_tally native; /* the same latencies */
 };
 
 /* The same as aggregate_apply() for each of them. */
@@ -119,6 +121,14 @@ struct snapshot_series {
         uint64_t count; /* counter */
         const struct histogram *histogram;
     };
+    const struct snapshot_native *native; /* of histograms, when asked for; NULL: none */
+};
+
+/* Buckets from slot `first` on; both limits of what native.h says. */
+struct snapshot_native {
+    __int128 sum_picoseconds;
+    uint16_t first, count;
+    uint64_t counts[];
 };
 
 struct snapshot_family {
@@ -128,6 +138,7 @@ struct snapshot_family {
     enum histogram_unit unit;
     const struct snapshot_series *series; /* sorted by labels */
     size_t series_count;
+    const char *native_name; /* under which its native buckets are shown; NULL: it has none */
 };
 
 struct snapshot {
@@ -139,6 +150,7 @@ struct snapshot {
 
 /* Copies what is shown, under the mutex; the caller renders outside it. 0, or -1: out of memory. */
 int aggregate_snapshot(struct aggregate *aggregate, struct snapshot *out);
+int aggregate_snapshot_native(struct aggregate *aggregate, struct snapshot *out); /* with native buckets */
 void snapshot_free(struct snapshot *snapshot);
 
 #endif

@@ -258,6 +258,12 @@ static uint64_t contents_generation(void *context)
     return health.commits + health.commit_errors;
 }
 
+static int snapshot_for(const struct sidecar *sidecar, enum expose_format format, struct snapshot *out)
+{
+    return format == EXPOSE_PROTO ? aggregate_snapshot_native(sidecar->aggregate, out)
+                                  : aggregate_snapshot(sidecar->aggregate, out);
+}
+
 static bool contents_metrics(void *context, enum expose_format format, struct buffer *out)
 {
     const struct sidecar *sidecar = context;
@@ -265,7 +271,7 @@ static bool contents_metrics(void *context, enum expose_format format, struct bu
     struct expose expose;
     bool fine;
 
-    if (!has_started(sidecar) || aggregate_snapshot(sidecar->aggregate, &snapshot) != 0)
+    if (!has_started(sidecar) || snapshot_for(sidecar, format, &snapshot) != 0)
         return false;
     expose_begin(&expose, format, out);
     if (sidecar->created) /* counts begin with the state's epoch */

@@ -1,6 +1,8 @@
-/* expose.c - see expose.h. Chooses the writer; the forms themselves are expose_text.c's. */
+/* expose.c - see expose.h. Chooses the writer; the forms themselves are expose_text.c's and expose_proto.c's.
+ */
 #include "expose.h"
 
+#include "expose_proto.h"
 #include "expose_text.h"
 
 const char *expose_content_type(enum expose_format format)
@@ -8,6 +10,8 @@ const char *expose_content_type(enum expose_format format)
     static const char *const types[EXPOSE_FORMATS] = {
         [EXPOSE_TEXT] = "text/plain; version=0.0.4; charset=utf-8",
         [EXPOSE_OPENMETRICS] = "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        [EXPOSE_PROTO] = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; "
+                         "encoding=delimited",
     };
 
     return types[format];
@@ -20,20 +24,31 @@ void expose_begin(struct expose *expose, enum expose_format format, struct buffe
 
 bool expose_head(struct expose *expose, const char *name, enum family_type type, const char *help)
 {
-    return expose_text_head(expose, name, type, help);
+    return expose->format == EXPOSE_PROTO ? expose_proto_head(expose, name, type, help)
+                                          : expose_text_head(expose, name, type, help);
 }
 
 bool expose_value(struct expose *expose, const char *name, const char *labels, double value)
 {
-    return expose_text_value(expose, name, labels, value);
+    return expose->format == EXPOSE_PROTO ? expose_proto_value(expose, labels, value)
+                                          : expose_text_value(expose, name, labels, value);
 }
 
 bool expose_snapshot(struct expose *expose, const struct snapshot *snapshot)
 {
-    return expose_text_snapshot(expose, snapshot);
+    return expose->format == EXPOSE_PROTO ? expose_proto_snapshot(expose, snapshot)
+                                          : expose_text_snapshot(expose, snapshot);
 }
 
 bool expose_end(struct expose *expose)
 {
-    return expose->format != EXPOSE_OPENMETRICS || buffer_add_text(expose->out, "# EOF\n");
+    bool fine = true;
+
+    if (expose->format == EXPOSE_PROTO)
+        fine = expose_proto_end(expose);
+    if (expose->format == EXPOSE_OPENMETRICS)
+        fine = buffer_add_text(expose->out, "# EOF\n");
+    for (unsigned i = 0; i < EXPOSE_SCRATCHES; i++)
+        buffer_fini(&expose->scratch[i]);
+    return fine;
 }

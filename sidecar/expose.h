@@ -14,15 +14,28 @@
 enum expose_format {
     EXPOSE_TEXT,        /* text format 0.0.4 */
     EXPOSE_OPENMETRICS, /* OpenMetrics 1.0.0 */
+    EXPOSE_PROTO,       /* protobuf; has native histograms too */
     EXPOSE_FORMATS
 };
 
 /* Its media type, as a Content-Type names it. */
 const char *expose_content_type(enum expose_format format);
 
+/* Pieces of a protobuf page under way, from the inside out. */
+enum expose_scratch {
+    EXPOSE_SCRATCH_VALUE,
+    EXPOSE_SCRATCH_PIECE,
+    EXPOSE_SCRATCH_HISTOGRAM,
+    EXPOSE_SCRATCH_METRIC,
+    EXPOSE_SCRATCH_FAMILY,
+    EXPOSE_SCRATCHES
+};
+
 struct expose {
     enum expose_format format;
     struct buffer *out;
+    struct buffer scratch[EXPOSE_SCRATCHES];
+    enum family_type type; /* of the last head */
     double created_s; /* OpenMetrics: counters and histograms have counted since then; 0: no `_created` */
 };
 
@@ -33,6 +46,6 @@ void expose_begin(struct expose *expose, enum expose_format format, struct buffe
 bool expose_head(struct expose *expose, const char *name, enum family_type type, const char *help);
 bool expose_value(struct expose *expose, const char *name, const char *labels, double value);
 bool expose_snapshot(struct expose *expose, const struct snapshot *snapshot);
-bool expose_end(struct expose *expose);
+bool expose_end(struct expose *expose); /* to be called in any case: frees what the page was made in */
 
 #endif

@@ -4,6 +4,7 @@
 #include "ratio.h"
 
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 static const struct {
@@ -47,6 +48,12 @@ const char *histogram_bound_text(enum histogram_unit unit, unsigned i)
 {
     assert(i <= HISTOGRAM_BOUNDS);
     return i == HISTOGRAM_BOUNDS ? "+Inf" : bounds[unit].texts[i];
+}
+
+double histogram_bound(enum histogram_unit unit, unsigned i)
+{
+    assert(i <= HISTOGRAM_BOUNDS);
+    return i == HISTOGRAM_BOUNDS ? (double)INFINITY : bounds[unit].values[i];
 }
 
 /* value x factor, rounded half to even, so that sums are integers and their order cannot matter. In integers,

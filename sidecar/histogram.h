@@ -18,6 +18,9 @@ enum histogram_unit {
 /* The text of bound i as the contract prints it: "0.001", "1.0", "+Inf" for i == HISTOGRAM_BOUNDS. */
 const char *histogram_bound_text(enum histogram_unit unit, unsigned i);
 
+/* Bound i in its unit; infinity for i == HISTOGRAM_BOUNDS. */
+double histogram_bound(enum histogram_unit unit, unsigned i);
+
 struct histogram {
     uint64_t buckets[HISTOGRAM_BOUNDS + 1]; /* not cumulative; their sum is the count */
     __int128 sum_picoseconds;               /* of seconds; the ms family prints it / 1e9 */

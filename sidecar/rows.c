@@ -11,6 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Kinds counted in one pass over the rows. A run has fewer, unless somebody wants it slow. */
+#define ROWS_TALLIES 256u
+
 #define TABLE_SLOTS 64u /* at least; a power of two */
 
 /* Rows that are equal in all that chooses series. */
@@ -32,7 +35,11 @@ int rows_init(struct rows *rows)
 {
     *rows = (struct rows){0};
     rows->by_id = calloc(BATCH_IDS, sizeof(const struct layout_name *));
-    return rows->by_id != NULL ? 0 : -1;
+    rows->tallies = calloc(ROWS_TALLIES, sizeof(*rows->tallies));
+    if (rows->by_id != NULL && rows->tallies != NULL)
+        return 0;
+    rows_fini(rows);
+    return -1;
 }
 
 void rows_fini(struct rows *rows)
@@ -70,7 +77,6 @@ static int rows_reserve(struct rows *rows, size_t count)
     rows->own_time = grown(rows->own_time, count, sizeof(*rows->own_time), &fine);
     rows->own_latency = grown(rows->own_latency, count, sizeof(*rows->own_latency), &fine);
     rows->kinds = grown(rows->kinds, count + 1, sizeof(*rows->kinds), &fine);
-    rows->tallies = grown(rows->tallies, count + 1, sizeof(*rows->tallies), &fine);
     rows->table = grown(rows->table, slots, sizeof(*rows->table), &fine);
     if (!fine)
         return -1;
@@ -126,7 +132,7 @@ static struct rows_kind *kind_make(struct rows *rows, const struct event_row *ro
     kind->timed = kind->valid && contract_sdk_timed(row);
     if (kind->valid)
         labels_make(rows, row, &kind->labels);
-    rows->tallies[rows->kind_count++] = (struct tally){0};
+    rows->kind_count++;
     return kind;
 }
 
@@ -198,6 +204,7 @@ static inline void tally_add(struct tally *tally, int64_t time_ns, int64_t laten
         tally->last_ns = time_ns;
     if (latency_ns >= 0) {
         tally->cells[histogram_cell(latency_ns)]++;
+        native_tally_add(&tally->native, latency_ns);
         tally->sum_ns += latency_ns;
     } else if (latency_ns != AILIVE_NO_LATENCY) {
         tally->negative++;
@@ -209,27 +216,49 @@ static void tally_apply(struct aggregate *aggregate, struct rows_kind *kind, str
 {
     if (!kind->timed) {
         memset(tally->cells, 0, sizeof(tally->cells));
+        native_tally_clear(&tally->native);
         tally->negative = 0;
     }
     aggregate_apply_tally(aggregate, &kind->labels, tally);
 }
 
-void rows_apply(struct rows *rows, struct aggregate *aggregate, size_t first, size_t end, uint64_t *counted,
-                uint64_t *invalid)
+/* Its native part knows what it holds; the rest is small. */
+static void tally_clear(struct tally *tally)
+{
+    native_tally_clear(&tally->native);
+    tally->sum_ns = 0;
+    tally->last_ns = 0;
+    tally->count = tally->negative = 0;
+    memset(tally->cells, 0, sizeof(tally->cells));
+}
+
+/* The rows of ROWS_TALLIES kinds from number `base` on. */
+static void apply_kinds(struct rows *rows, struct aggregate *aggregate, size_t first, size_t end,
+                        uint32_t base, uint64_t *counted, uint64_t *invalid)
 {
     struct tally *tallies = rows->tallies;
     const uint32_t *which = rows->which;
 
     for (size_t i = first; i < end; i++)
-        tally_add(&tallies[which[i]], cell64(rows->time, i), cell64(rows->latency, i));
-    for (size_t k = 0; k < rows->kind_count; k++) {
-        if (tallies[k].count == 0)
+        if (which[i] - base < ROWS_TALLIES) /* wraps for those before */
+            tally_add(&tallies[which[i] - base], cell64(rows->time, i), cell64(rows->latency, i));
+    for (size_t k = base; k < rows->kind_count && k - base < ROWS_TALLIES; k++) {
+        struct tally *tally = &tallies[k - base];
+
+        if (tally->count == 0)
             continue;
-        *(rows->kinds[k].valid ? counted : invalid) += tallies[k].count;
+        *(rows->kinds[k].valid ? counted : invalid) += tally->count;
         if (rows->kinds[k].valid)
-            tally_apply(aggregate, &rows->kinds[k], &tallies[k]);
-        tallies[k] = (struct tally){0};
+            tally_apply(aggregate, &rows->kinds[k], tally);
+        tally_clear(tally);
     }
+}
+
+void rows_apply(struct rows *rows, struct aggregate *aggregate, size_t first, size_t end, uint64_t *counted,
+                uint64_t *invalid)
+{
+    for (size_t base = 0; base < rows->kind_count; base += ROWS_TALLIES)
+        apply_kinds(rows, aggregate, first, end, (uint32_t)base, counted, invalid);
 }
 
 uint32_t rows_invalid(const struct rows *rows)

@@ -22,7 +22,7 @@ struct rows {
     const unsigned char *time, *latency; /* columns of int64_t, nanoseconds: the batch's, or those below */
     int64_t *own_time, *own_latency;
     struct rows_kind *kinds;
-    struct tally *tallies; /* of kinds; all zero between two rows_apply() */
+    struct tally *tallies; /* of some kinds at a time; all zero between two rows_apply() */
     size_t kind_count;
     struct rows_slot *table; /* of kinds; open addressing, at most half full */
     size_t table_slots;

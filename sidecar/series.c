@@ -61,88 +61,107 @@ const struct series_family_spec series_families[SERIES_FAMILIES] = {
                           "AI decisions.",
                           FAMILY_COUNTER,
                           0,
+                          NULL,
                           {COMPONENT, DECISION, REASON, RUN_ID}},
-    [SERIES_ACTIONS] =
-        {'a', "peaktrade_ai_actions_total", "AI actions.", FAMILY_COUNTER, 0, {ACTION, COMPONENT, RUN_ID}},
+    [SERIES_ACTIONS] = {'a',
+                        "peaktrade_ai_actions_total",
+                        "AI actions.",
+                        FAMILY_COUNTER,
+                        0,
+                        NULL,
+                        {ACTION, COMPONENT, RUN_ID}},
     [SERIES_LATENCY_SECONDS] = {'s',
                                 "peaktrade_ai_decision_latency_seconds",
                                 "Latency of AI decisions in seconds.",
                                 FAMILY_HISTOGRAM,
                                 HISTOGRAM_SECONDS,
+                                "ailive_decision_latency_seconds",
                                 {COMPONENT, RUN_ID}},
     [SERIES_LATENCY_MS] = {'m',
                            "peaktrade_ai_decision_latency_ms",
                            "Latency of AI decisions in milliseconds.",
                            FAMILY_HISTOGRAM,
                            HISTOGRAM_MS,
+                           NULL,
                            {DECISION, SOURCE}},
     [SERIES_LAST_DECISION] = {'l',
                               "peaktrade_ai_last_decision_timestamp_seconds",
                               "Unix time of the last AI decision.",
                               FAMILY_GAUGE,
                               0,
+                              NULL,
                               {COMPONENT, RUN_ID}},
     [SERIES_LAST_EVENT] = {'e',
                            "peaktrade_ai_last_event_timestamp_seconds",
                            "Unix time of the last processed event that had one.",
                            FAMILY_GAUGE,
                            0,
+                           NULL,
                            {SOURCE}},
     [SERIES_LAST_EVENT_BY_RUN_ID] = {'r',
                                      "peaktrade_ai_last_event_timestamp_seconds_by_run_id",
                                      "Unix time of the last processed event that had one, by run.",
                                      FAMILY_GAUGE,
                                      0,
+                                     NULL,
                                      {RAW_COMPONENT, RAW_RUN_ID, SOURCE}},
     [SERIES_PARSE_ERRORS] = {'p',
                              "peaktrade_ai_events_parse_errors_total",
                              "Event lines that are no JSON.",
                              FAMILY_COUNTER,
                              0,
+                             NULL,
                              {SOURCE}},
     [SERIES_DROPPED] = {'x',
                         "peaktrade_ai_events_dropped_total",
                         "Event lines dropped, by reason.",
                         FAMILY_COUNTER,
                         0,
+                        NULL,
                         {DROP, SOURCE}},
     [SERIES_HEARTBEAT] = {'h',
                           "peaktrade_ai_live_heartbeat",
                           "1 while the exporter lives.",
                           FAMILY_GAUGE,
                           0,
+                          NULL,
                           {COMPONENT, RUN_ID}},
     [SERIES_STAGE_LATENCY] = {'S',
                               "ailive_stage_latency_seconds",
                               "Latency of a stage of the host's work in seconds.",
                               FAMILY_HISTOGRAM,
                               HISTOGRAM_SECONDS,
+                              "ailive_stage_latency_seconds",
                               {COMPONENT, RUN_ID, STAGE}},
     [SERIES_OWN_EVENTS] =
-        {'E', "ailive_events_total", "Events taken in, by road.", FAMILY_COUNTER, 0, {GIVEN("road")}},
+        {'E', "ailive_events_total", "Events taken in, by road.", FAMILY_COUNTER, 0, NULL, {GIVEN("road")}},
     [SERIES_OWN_DUPLICATES] = {'D',
                                "ailive_events_duplicate_total",
                                "Records skipped because they were accounted for already, by road.",
                                FAMILY_COUNTER,
                                0,
+                               NULL,
                                {GIVEN("road")}},
     [SERIES_OWN_DROPPED] = {'X',
                             "ailive_events_dropped_total",
                             "SDK records that never reached a count, by reason.",
                             FAMILY_COUNTER,
                             0,
+                            NULL,
                             {GIVEN("reason")}},
     [SERIES_OWN_UNOBSERVED] = {'U',
                                "ailive_latency_unobserved_total",
                                "Events whose latency was not observed, by reason.",
                                FAMILY_COUNTER,
                                0,
+                               NULL,
                                {GIVEN("reason"), GIVEN("source")}},
     [SERIES_OWN_OVERFLOW] = {'O',
                              "ailive_series_overflow_total",
                              "Events counted in a family's overflow series.",
                              FAMILY_COUNTER,
                              0,
+                             NULL,
                              {GIVEN("family")}},
 };
 
@@ -152,6 +171,7 @@ const struct series_family_spec series_families[SERIES_FAMILIES] = {
 #define KEY_BYTES   (KEY_HEAD + SERIES_LABELS_MAX * (1 + SERIES_VALUE_MAX_BYTES))
 
 #define HISTOGRAM_VALUE_BYTES ((HISTOGRAM_BOUNDS + 1) * 8 + 16)
+#define VALUE_MAX_BYTES       (HISTOGRAM_VALUE_BYTES + NATIVE_STATE_BYTES)
 #define FIRST_SLOTS           256u
 
 static size_t label_count(enum series_family family)
@@ -173,6 +193,7 @@ bool series_store_init(struct series_store *store, size_t max_series)
 static void series_free(struct series *series)
 {
     free(series->labels);
+    free(series->native);
     free(series);
 }
 
@@ -302,6 +323,7 @@ static void start_counting(struct series_store *store, struct series *series)
     series->counted = true;
     series->is_set = false;
     series->counting = (union series_value){.histogram = {.sum_picoseconds = 0}};
+    native_clear(series->native);
     store->counted[series->family] += !series->overflow;
 }
 
@@ -345,17 +367,21 @@ void series_add(struct series_store *store, struct series *series, uint64_t n)
     touch(store, series);
 }
 
-void series_observe(struct series_store *store, struct series *series, const struct latency *latency)
+bool series_observe(struct series_store *store, struct series *series, const struct latency *latency)
 {
     histogram_observe(&series->counting.histogram, latency);
     touch(store, series);
+    return series_families[series->family].native_name == NULL ||
+           native_observe(&series->native, latency->picoseconds);
 }
 
-void series_observe_cells(struct series_store *store, struct series *series,
-                          const uint32_t cells[HISTOGRAM_CELLS], __int128 sum_nanoseconds)
+bool series_observe_tally(struct series_store *store, struct series *series, const struct tally *tally)
 {
-    histogram_add(&series->counting.histogram, series_families[series->family].unit, cells, sum_nanoseconds);
+    const struct series_family_spec *spec = &series_families[series->family];
+
+    histogram_add(&series->counting.histogram, spec->unit, tally->cells, tally->sum_ns);
     touch(store, series);
+    return spec->native_name == NULL || native_add(&series->native, &tally->native, tally->sum_ns * 1000);
 }
 
 void series_set(struct series_store *store, struct series *series, double value)
@@ -389,7 +415,7 @@ static uint64_t get_u64(const unsigned char *bytes)
     return value;
 }
 
-static size_t encode_histogram(const struct histogram *histogram, unsigned char *out)
+static void encode_histogram(const struct histogram *histogram, unsigned char *out)
 {
     unsigned __int128 sum = (unsigned __int128)histogram->sum_picoseconds;
 
@@ -397,10 +423,9 @@ static size_t encode_histogram(const struct histogram *histogram, unsigned char 
         put_u64(out, histogram->buckets[i]);
     put_u64(out, (uint64_t)sum);
     put_u64(out + 8, (uint64_t)(sum >> 64));
-    return HISTOGRAM_VALUE_BYTES;
 }
 
-static size_t encode_value(const struct series *series, unsigned char out[HISTOGRAM_VALUE_BYTES])
+static size_t encode_value(const struct series *series, unsigned char out[VALUE_MAX_BYTES])
 {
     uint64_t bits;
 
@@ -415,10 +440,11 @@ static size_t encode_value(const struct series *series, unsigned char out[HISTOG
     case FAMILY_HISTOGRAM:
         break;
     }
-    return encode_histogram(&series->counting.histogram, out);
+    encode_histogram(&series->counting.histogram, out);
+    return HISTOGRAM_VALUE_BYTES + native_encode(series->native, out + HISTOGRAM_VALUE_BYTES);
 }
 
-static bool decode_histogram(const unsigned char *bytes, struct histogram *out)
+static bool decode_histogram(const unsigned char *bytes, struct histogram *out, uint64_t *total)
 {
     unsigned __int128 sum;
     uint64_t count = 0;
@@ -430,29 +456,50 @@ static bool decode_histogram(const unsigned char *bytes, struct histogram *out)
     }
     sum = (unsigned __int128)get_u64(bytes + 8) << 64 | get_u64(bytes);
     out->sum_picoseconds = (__int128)sum;
+    *total = count;
     return out->sum_picoseconds >= 0 && (count > 0 || sum == 0);
 }
 
-/* false: not a value of this type. */
-static bool decode_value(enum family_type type, const unsigned char *bytes, size_t len_bytes,
-                         union series_value *out)
+/* State of before there were native buckets ends behind the classic ones: they then begin at 0. Never more in
+ * them than in the classic ones. */
+static bool decode_both(enum series_family family, const unsigned char *bytes, size_t len_bytes,
+                        struct histogram *out, struct native **native)
 {
+    uint64_t total, native_total = 0;
+
+    if (len_bytes < HISTOGRAM_VALUE_BYTES || !decode_histogram(bytes, out, &total))
+        return false;
+    if (len_bytes == HISTOGRAM_VALUE_BYTES)
+        return true;
+    if (series_families[family].native_name == NULL ||
+        !native_decode(bytes + HISTOGRAM_VALUE_BYTES, len_bytes - HISTOGRAM_VALUE_BYTES, native,
+                       &native_total))
+        return false;
+    if (native_total <= total)
+        return true;
+    free(*native);
+    *native = NULL;
+    return false;
+}
+
+/* false: not a value of this family; *native stays NULL. */
+static bool decode_value(enum series_family family, const unsigned char *bytes, size_t len_bytes,
+                         union series_value *out, struct native **native)
+{
+    enum family_type type = series_families[family].type;
     uint64_t bits;
 
-    if (len_bytes != (type == FAMILY_HISTOGRAM ? HISTOGRAM_VALUE_BYTES : 8))
+    if (type == FAMILY_HISTOGRAM)
+        return decode_both(family, bytes, len_bytes, &out->histogram, native);
+    if (len_bytes != 8)
         return false;
-    switch (type) {
-    case FAMILY_COUNTER:
-        out->count = get_u64(bytes);
+    bits = get_u64(bytes);
+    if (type == FAMILY_COUNTER) {
+        out->count = bits;
         return true;
-    case FAMILY_GAUGE:
-        bits = get_u64(bytes);
-        memcpy(&out->gauge, &bits, 8);
-        return isfinite(out->gauge);
-    case FAMILY_HISTOGRAM:
-        break;
     }
-    return decode_histogram(bytes, &out->histogram);
+    memcpy(&out->gauge, &bits, 8);
+    return isfinite(out->gauge);
 }
 
 /* A label value as we write it: not empty, UTF-8, no NUL. */
@@ -498,7 +545,7 @@ static bool parse_key(const unsigned char *key, size_t key_len, enum series_fami
 
 bool series_changes(const struct series_store *store, struct change_list *out)
 {
-    unsigned char value[HISTOGRAM_VALUE_BYTES];
+    unsigned char value[VALUE_MAX_BYTES];
 
     for (const struct series *series = store->dirty; series; series = series->next_dirty)
         if (!change_list_put(out, series->key, series->key_len, value, encode_value(series, value)))
@@ -537,6 +584,7 @@ void series_committed(struct series_store *store)
 {
     for (struct series *series = store->dirty; series; series = series->next_dirty) {
         series->committed = series->counting;
+        native_commit(series->native);
         store->shape += !series->shown;
         series->shown = true;
         series->dirty = false;
@@ -565,22 +613,27 @@ bool series_restore(struct series_store *store, const void *key, size_t key_len,
 {
     struct text values[SERIES_LABELS_MAX] = {{NULL, 0}};
     union series_value restored = {.histogram = {.sum_picoseconds = 0}};
+    struct native *native = NULL;
     enum series_family family;
     struct series *series;
     uint64_t hash;
 
     if (!parse_key(key, key_len, &family, values) ||
-        !decode_value(series_families[family].type, value, value_len, &restored))
+        !decode_value(family, value, value_len, &restored, &native))
         return false;
     hash = hash_bytes(0, key, key_len);
     series = look_up(store, key, key_len, hash);
     if (!series)
         series = make(store, family, values, key, key_len, hash);
-    if (!series)
+    if (!series) {
+        free(native);
         return false;
+    }
     /* Beyond max_series too: what was counted once stays counted when the limit has been lowered. */
     start_counting(store, series);
     series->counting = series->committed = restored;
+    free(series->native);
+    series->native = native;
     series->is_set = true;
     series->shown = true;
     store->shape++;

@@ -4,8 +4,9 @@
  * aggregate has it), no I/O, no clock.
  *
  * State key:   's' '1' family code, then for each label, in the order of its name: length u8, value.
- * State value: counter u64 | gauge IEEE double | histogram 13 x u64 not cumulative, sum i128 picoseconds;
- *              little-endian. Another form gets another digit in the key.
+ * State value: counter u64 | gauge IEEE double | histogram 13 x u64 not cumulative, sum i128 picoseconds,
+ *              then its native buckets (native.h) or nothing; little-endian. Another form gets another digit
+ * in the key.
  */
 #ifndef AILIVE_SIDECAR_SERIES_H
 #define AILIVE_SIDECAR_SERIES_H
@@ -55,6 +56,7 @@ struct series_family_spec {
     const char *name, *help;
     enum family_type type;
     enum histogram_unit unit;
+    const char *native_name; /* as in snapshot_family */
     struct {
         const char *name; /* in alphabetical order; NULL behind the last */
         enum series_label_kind kind;
@@ -81,6 +83,7 @@ struct series {
     char *labels; /* as in snapshot_series */
     uint32_t labels_len;
     union series_value counting, committed;
+    struct native *native; /* of histograms of a family with a native name; has both values */
     size_t key_len;
     unsigned char key[];
 };
@@ -108,9 +111,9 @@ void series_store_fini(struct series_store *store);
 struct series *series_find(struct series_store *store, enum series_family family, const struct text *values);
 
 void series_add(struct series_store *store, struct series *series, uint64_t n);
-void series_observe(struct series_store *store, struct series *series, const struct latency *latency);
-void series_observe_cells(struct series_store *store, struct series *series,
-                          const uint32_t cells[HISTOGRAM_CELLS], __int128 sum_nanoseconds);
+bool series_observe(struct series_store *store, struct series *series, const struct latency *latency);
+bool series_observe_tally(struct series_store *store, struct series *series, const struct tally *tally);
+/* Both false: out of memory. */
 void series_set(struct series_store *store, struct series *series, double value);
 void series_raise(struct series_store *store, struct series *series, double value); /* never lowers it */
 

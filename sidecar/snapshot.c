@@ -21,7 +21,7 @@ struct snapshot_layout {
     struct place places[]; /* family by family, sorted by labels; the texts behind them */
 };
 
-/* One block of memory: families, series; the histograms are behind them. */
+/* One block of memory: families, series; behind them the histograms, then the native buckets. */
 struct snapshot_block {
     struct snapshot_family families[SERIES_FAMILIES];
     struct snapshot_series series[];
@@ -132,8 +132,8 @@ static void fill(const struct snapshot_layout *layout, struct snapshot_block *bl
     for (size_t f = 0; f < SERIES_FAMILIES; f++) {
         const struct series_family_spec *spec = &series_families[f];
 
-        block->families[f] =
-            (struct snapshot_family){spec->name, spec->help, spec->type, spec->unit, at, layout->series[f]};
+        block->families[f] = (struct snapshot_family){
+            spec->name, spec->help, spec->type, spec->unit, at, layout->series[f], spec->native_name};
         at += layout->series[f];
     }
     for (size_t i = 0; i < layout->total; i++) {
@@ -142,6 +142,7 @@ static void fill(const struct snapshot_layout *layout, struct snapshot_block *bl
         if (i + AHEAD < layout->total && layout->places[i + AHEAD].series)
             __builtin_prefetch(&layout->places[i + AHEAD].series->committed);
         block->series[i].labels = place->labels;
+        block->series[i].native = NULL;
         if (place->series)
             copy_value(&block->series[i], place->series, &histogram);
         else
@@ -149,24 +150,62 @@ static void fill(const struct snapshot_layout *layout, struct snapshot_block *bl
     }
 }
 
+/* ---- native buckets ---- */
+
+static size_t native_bytes(const struct native *native)
+{
+    const size_t align = _Alignof(struct snapshot_native);
+    size_t bytes = sizeof(struct snapshot_native) + native->count * sizeof(native->counts[0]);
+
+    return (bytes + align - 1) / align * align;
+}
+
+static size_t natives_measure(const struct snapshot_layout *layout)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < layout->total; i++)
+        if (layout->places[i].series && layout->places[i].series->native)
+            bytes += native_bytes(layout->places[i].series->native);
+    return bytes;
+}
+
+static void natives_fill(const struct snapshot_layout *layout, struct snapshot_block *block, char *at)
+{
+    for (size_t i = 0; i < layout->total; i++) {
+        const struct native *native = layout->places[i].series ? layout->places[i].series->native : NULL;
+        struct snapshot_native *copy = (struct snapshot_native *)(void *)at;
+
+        if (!native)
+            continue;
+        *copy = (struct snapshot_native){native->sum_picoseconds[1], native->first, native->count};
+        memcpy(copy->counts, native->counts + native->count, native->count * sizeof(native->counts[0]));
+        block->series[i].native = copy;
+        at += native_bytes(native);
+    }
+}
+
 int snapshot_copy(const struct series_store *store, struct snapshot_layout *layout, const char *heartbeat,
-                  struct snapshot *out)
+                  bool native, struct snapshot *out)
 {
     const size_t align = _Alignof(struct histogram);
     struct snapshot_block *block;
-    size_t bytes;
+    size_t bytes, histogram_bytes;
 
     layout = layout && layout->shape == store->shape ? layout_use(layout) : layout_make(store, heartbeat);
     if (!layout)
         return -1;
     bytes = sizeof(*block) + layout->total * sizeof(block->series[0]);
     bytes = (bytes + align - 1) / align * align;
-    block = malloc(bytes + layout->histograms * sizeof(struct histogram));
+    histogram_bytes = layout->histograms * sizeof(struct histogram);
+    block = malloc(bytes + histogram_bytes + (native ? natives_measure(layout) : 0));
     if (!block) {
         snapshot_layout_release(layout);
         return -1;
     }
     fill(layout, block, (struct histogram *)(void *)((char *)block + bytes));
+    if (native)
+        natives_fill(layout, block, (char *)block + bytes + histogram_bytes);
     *out = (struct snapshot){block->families, SERIES_FAMILIES, layout, block};
     return 0;
 }

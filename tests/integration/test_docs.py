@@ -5,8 +5,10 @@ import json
 import pathlib
 import re
 import sys
+import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from support import exposition  # noqa: E402
 from support.stack import BIN, ROOT, Sidecar, StackTest, main  # noqa: E402
 
 
@@ -39,9 +41,12 @@ class Docs(StackTest):
         self.assertLessEqual({"ailive sidecar", "ailive replay", "ailive emit", "curl -s"}, seen)
 
     def test_the_families_in_operations_are_on_the_page(self):
-        page = Sidecar(self).get()
+        sidecar = Sidecar(self)
+        protobuf = urllib.request.Request(sidecar.url + "/metrics", headers={"Accept": exposition.PROTOBUF})
+        with urllib.request.urlopen(protobuf, timeout=5) as answer:  # has all that the text has, and native families
+            families = exposition.check_protobuf(answer.read())
         for family in re.findall(r"`(ailive_\w+)(?:\{[^}]*\})?`", (ROOT / "docs/operations.md").read_text()):
-            self.assertIn(f"# TYPE {family} ", page)
+            self.assertIn(family, families)
 
     def test_every_test_that_reliability_names_is_there(self):
         named = re.findall(r"(\w+): ((?:`\w+`(?:, )?)+)", (ROOT / "docs/reliability.md").read_text())

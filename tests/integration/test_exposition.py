@@ -56,6 +56,31 @@ class Exposition(StackTest):
             self.assertEqual(1, len(plain["process_" + name]["samples"]), name)
         self.assertEqual(1, len(plain["ailive_build_info"]["samples"]))
 
+    def test_protobuf_says_the_same_and_has_native_buckets(self):
+        sidecar = self.filled()
+        plain = exposition.values(exposition.check_text(fetch(sidecar.url + "/metrics")[1].decode()))
+        headers, page = fetch(sidecar.url + "/metrics", Accept=exposition.PROTOBUF)
+        self.assertEqual("application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
+                         headers["Content-Type"])
+        families = exposition.check_protobuf(page)
+        samples = exposition.values(families)
+        self.assertEqual({key: value for key, value in plain.items() if key[0].startswith("peaktrade_")},
+                         {key: value for key, value in samples.items() if key[0].startswith("peaktrade_")})
+        native = families["ailive_decision_latency_seconds"]["samples"]
+        for (name, labels), value in native.items():
+            self.assertEqual(plain["peaktrade_ai_decision_latency_seconds_count", labels], value["count"])
+            self.assertEqual(plain["peaktrade_ai_decision_latency_seconds_sum", labels], value["sum"])
+        self.assertEqual({"sdk", "x"}, {dict(labels)["run_id"] for _, labels in native})
+
+    def test_native_buckets_survive_a_restart(self):
+        first = self.filled()
+        before = exposition.check_protobuf(fetch(first.url + "/metrics", Accept=exposition.PROTOBUF)[1])
+        self.assertEqual(0, first.stop())
+        second = Sidecar(self, "--jsonl", str(self.folder / "events.jsonl"))
+        after = exposition.check_protobuf(fetch(second.url + "/metrics", Accept=exposition.PROTOBUF)[1])
+        self.assertTrue(before["ailive_decision_latency_seconds"]["samples"])
+        self.assertEqual(before["ailive_decision_latency_seconds"], after["ailive_decision_latency_seconds"])
+
     def test_the_strict_parser_of_openmetrics_takes_all_of_it(self):
         sidecar = self.filled("--created-series")
         _, text = fetch(sidecar.url + "/metrics", Accept=OPENMETRICS)
@@ -79,6 +104,31 @@ class Exposition(StackTest):
             headers, page = fetch(sidecar.url + "/metrics", Accept=accept, Accept_Encoding="gzip")
             self.assertEqual("gzip", headers["Content-Encoding"])
             self.assertIn("peaktrade_ai_live_heartbeat", check(gzip.decompress(page).decode()))
+
+    def test_a_native_percentile_of_prometheus_is_within_5_percent(self):
+        jsonl = self.folder / "events.jsonl"
+        latencies = sorted(0.4 * 1.0035 ** i for i in range(2000))  # ms: 0.4 to 430
+        with open(jsonl, "w") as events:
+            for ms in latencies:
+                events.write('{"v":1,"decision":"accept","run_id":"n","latency_ms":%r}\n' % ms)
+        sidecar = Sidecar(self, "--jsonl", str(jsonl))
+        sidecar.wait_total(2000, "peaktrade_ai_decisions_total")
+        url = self.prometheus(f"""global: {{scrape_interval: 1s}}
+scrape_configs:
+- job_name: ai_live
+  static_configs: [{{targets: ["127.0.0.1:{sidecar.port}"]}}]
+""", "--enable-feature=native-histograms,exemplar-storage")
+        for quantile in (0.05, 0.5, 0.9, 0.95, 0.99):
+            value = wait_for("a percentile", lambda: self.prometheus_value(
+                url, f"histogram_quantile({quantile}, ailive_decision_latency_seconds)"), 30)
+            true = latencies[round(quantile * 2000) - 1] / 1000
+            self.assertLess(abs(value / true - 1), 0.05, quantile)
+        # Beside it, the classic family as ever.
+        self.assertEqual(2000, self.prometheus_value(url, "sum(peaktrade_ai_decision_latency_seconds_count)"))
+        buckets = self.prometheus_get(url, "/api/v1/query", query="peaktrade_ai_decision_latency_seconds_bucket")
+        self.assertEqual(13, len(buckets["result"]))
+        self.assertIn("1.0", {item["metric"]["le"] for item in buckets["result"]})
+        self.assertEqual(2000, self.prometheus_value(url, "sum(peaktrade_ai_decisions_total)"))
 
     def test_an_absolute_target_works(self):
         sidecar = Sidecar(self)

@@ -1,9 +1,11 @@
 """Reads the exposition formats and finds what Prometheus accepts silently: duplicate samples and split families.
 
-check_text(text) and check_openmetrics(text) raise AssertionError, or give {family: {"type": t, "samples": {series: value}}}.
+check_text(text), check_openmetrics(text) and check_protobuf(bytes) raise AssertionError, or give {family: {"type": t, "samples": {series: value}}}.
 """
 import re
+import struct
 
+PROTOBUF = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
 SAMPLE = re.compile(r'([a-zA-Z_:][\w:]*)(?:\{((?:[^"{}]|"(?:[^"\\]|\\.)*")*)\})? (\S+)(?: # (\{.*))?$')
 LABEL = re.compile(r'([a-zA-Z_]\w*)="((?:[^"\\\n]|\\[\\"n])*)"(,|$)')
 SUFFIXES = {"counter": ("",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
@@ -70,3 +72,108 @@ def check_openmetrics(text):
 def values(families):
     """All samples of all families: {(name, labels): value}."""
     return {series: value for family in families.values() for series, value in family["samples"].items()}
+
+
+def fields_of(message):
+    """A protobuf message as [(field, value)]: numbers, 8 bytes of doubles as float, bytes."""
+    fields, at = [], 0
+
+    def varint():
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = message[at]
+            at += 1
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+    while at < len(message):
+        tag = varint()
+        if tag & 7 == 0:
+            value = varint()
+        elif tag & 7 == 1:
+            value = struct.unpack("<d", message[at:at + 8])[0]
+            at += 8
+        else:
+            assert tag & 7 == 2, tag
+            length = varint()
+            value = message[at:at + length]
+            assert len(value) == length, "a message is cut"
+            at += length
+        fields.append((tag >> 3, value))
+    return fields
+
+
+def varints_of(packed):
+    return [value for _, value in fields_of(b"".join(b"\x08" + number for number in re.findall(
+        rb"[\x80-\xff]*[\x00-\x7f]", packed, re.S)))]
+
+
+def signed(value):
+    return value >> 1 ^ -(value & 1)
+
+
+def native_of(fields):
+    """A native histogram as {"count", "sum", "zero", "buckets": {index: count}}."""
+    one = dict(fields)
+    assert one[5] == 2 * 4, "schema 4"  # zigzag
+    deltas = varints_of(one.get(13, b""))
+    buckets, bucket, count = {}, 0, 0
+    for span in (dict(fields_of(value)) for field, value in fields if field == 12):
+        bucket += signed(span[1])
+        for _ in range(span[2]):
+            count += signed(deltas.pop(0))
+            buckets[bucket] = count
+            bucket += 1
+    assert not deltas, "more deltas than spans"
+    assert all(count >= 0 for count in buckets.values())
+    assert sum(buckets.values()) + one[7] == one[1], "buckets and count differ"
+    return {"count": one[1], "sum": one[2], "zero": one[7], "threshold": one[6], "buckets": buckets}
+
+
+def escaped(value):
+    return value.decode().replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def add_metric(family, name, metric):
+    labels = tuple(sorted((dict(fields_of(value))[1].decode(), escaped(dict(fields_of(value)).get(2, b"")))
+                          for field, value in metric if field == 1))
+    assert len({label for label, _ in labels}) == len(labels), f"a label stands twice: {labels}"
+    body = fields_of(next(value for field, value in metric if field in (2, 3, 7)))
+
+    def put(suffix, value, *more):
+        series = (name + suffix, tuple(sorted(labels + more)))
+        assert series not in family["samples"], f"duplicate sample {series}"
+        family["samples"][series] = value
+    if family["type"] != "histogram":
+        put("", dict(body)[1])
+    elif any(field == 5 for field, _ in body):
+        put("", native_of(body))
+    else:
+        for bucket in (dict(fields_of(value)) for field, value in body if field == 3):
+            put("_bucket", bucket[1], ("le", "+Inf" if bucket[2] == float("inf") else repr(bucket[2])))
+        put("_count", dict(body)[1])
+        put("_sum", dict(body)[2])
+
+
+def check_protobuf(page):
+    """As the others; a native histogram is one sample, whose value is native_of()'s."""
+    families, at = {}, 0
+    while at < len(page):
+        length = shift = 0
+        while True:
+            byte = page[at]
+            at += 1
+            length |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                break
+        fields = fields_of(page[at:at + length])
+        at += length
+        name = dict(fields)[1].decode()
+        assert name not in families, f"family {name} is split"
+        families[name] = {"type": {0: "counter", 1: "gauge", 4: "histogram"}[dict(fields)[3]], "samples": {}}
+        for metric in (value for field, value in fields if field == 4):
+            add_metric(families[name], name, fields_of(metric))
+    return families

@@ -19,6 +19,19 @@ static void what_prometheus_sends_is_understood(void **state)
                      EXPOSE_OPENMETRICS);
 }
 
+static void protobuf_is_given_to_who_names_it_whole(void **state)
+{
+    (void)state;
+    assert_int_equal(accept_format("application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"
+                                   "encoding=delimited,application/openmetrics-text;version=1.0.0;q=0.8,"
+                                   "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"),
+                     EXPOSE_PROTO);
+    assert_int_equal(accept_format("application/vnd.google.protobuf"), EXPOSE_TEXT);
+    assert_int_equal(accept_format("application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"
+                                   "encoding=text"),
+                     EXPOSE_TEXT);
+}
+
 static void the_greatest_q_wins_and_the_first_of_equals(void **state)
 {
     (void)state;
@@ -70,6 +83,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_prometheus_sends_is_understood),
+        cmocka_unit_test(protobuf_is_given_to_who_names_it_whole),
         cmocka_unit_test(the_greatest_q_wins_and_the_first_of_equals),
         cmocka_unit_test(what_is_not_ours_gets_the_text_format),
         cmocka_unit_test(gzip_is_taken_when_wanted),

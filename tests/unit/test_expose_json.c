@@ -35,9 +35,9 @@ static void families_hold_lists_of_series(void **state)
     const struct snapshot_series counters[] = {{.labels = "a=\"x\",b=\"y\"", .count = 18446744073709551615u},
                                                {.labels = "", .count = 2}};
     const struct snapshot_series gauge = {.labels = "a=\"x\"", .value = 1.5};
-    const struct snapshot_family families[] = {{"c", "", FAMILY_COUNTER, 0, counters, 2},
-                                               {"g", "", FAMILY_GAUGE, 0, &gauge, 1},
-                                               {"e", "", FAMILY_GAUGE, 0, NULL, 0}};
+    const struct snapshot_family families[] = {{"c", "", FAMILY_COUNTER, 0, counters, 2, NULL},
+                                               {"g", "", FAMILY_GAUGE, 0, &gauge, 1, NULL},
+                                               {"e", "", FAMILY_GAUGE, 0, NULL, 0, NULL}};
 
     (void)state;
     assert_rendered(families, 3,
@@ -51,7 +51,7 @@ static void histograms_have_cumulative_buckets_sum_and_count(void **state)
     const struct histogram histogram = {.buckets = {1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4},
                                         .sum_picoseconds = 85500000000};
     const struct snapshot_series series = {.labels = "a=\"x\"", .histogram = &histogram};
-    const struct snapshot_family family = {"h", "", FAMILY_HISTOGRAM, HISTOGRAM_MS, &series, 1};
+    const struct snapshot_family family = {"h", "", FAMILY_HISTOGRAM, HISTOGRAM_MS, &series, 1, NULL};
 
     (void)state;
     assert_rendered(&family, 1,
@@ -65,7 +65,7 @@ static void label_values_keep_every_character(void **state)
     /* As the aggregate escapes them for the text format: a quote, a backslash, a newline; a tab stands bare.
      */
     const struct snapshot_series series = {.labels = "a=\"x\\\"=,\\\\\\n\t\x01\xc3\xa9\"", .value = 1};
-    const struct snapshot_family family = {"g", "", FAMILY_GAUGE, 0, &series, 1};
+    const struct snapshot_family family = {"g", "", FAMILY_GAUGE, 0, &series, 1, NULL};
 
     (void)state;
     assert_rendered(

@@ -93,7 +93,7 @@ static char *render(enum family_type type, enum histogram_unit unit, const char 
                     const struct snapshot_series *value)
 {
     struct snapshot_series series = *value;
-    struct snapshot_family family = {"f", "Help text.", type, unit, &series, 1};
+    struct snapshot_family family = {"f", "Help text.", type, unit, &series, 1, NULL};
     struct snapshot snapshot = {.families = &family, .family_count = 1};
     struct buffer out;
 
@@ -196,7 +196,7 @@ static void a_family_of_its_own_prints_the_same_form(void **state)
 static void openmetrics_names_counters_without_total_and_ends_with_eof(void **state)
 {
     struct snapshot_series series = {.labels = "a=\"x\"", .count = 7};
-    struct snapshot_family family = {"f_total", "Help.", FAMILY_COUNTER, 0, &series, 1};
+    struct snapshot_family family = {"f_total", "Help.", FAMILY_COUNTER, 0, &series, 1, NULL};
     const struct snapshot snapshot = {.families = &family, .family_count = 1};
     struct expose expose;
     struct buffer out;
@@ -217,7 +217,7 @@ static void openmetrics_names_counters_without_total_and_ends_with_eof(void **st
 static void created_stands_only_when_asked_for(void **state)
 {
     struct snapshot_series series = {.labels = "a=\"x\"", .count = 7};
-    struct snapshot_family family = {"f_total", "Help.", FAMILY_COUNTER, 0, &series, 1};
+    struct snapshot_family family = {"f_total", "Help.", FAMILY_COUNTER, 0, &series, 1, NULL};
     const struct snapshot snapshot = {.families = &family, .family_count = 1};
     struct expose expose;
     struct buffer out;
