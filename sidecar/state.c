@@ -321,7 +321,7 @@ static void check_child(const char *path)
     if (silence >= 0)
         dup2(silence, STDERR_FILENO);
     alarm(CHECK_SECONDS);
-    _exit(check_verdict(check_file(path)));
+    _exit((int)check_verdict(check_file(path)));
 }
 
 /* The time limit, or somebody's kill (the kernel's, for want of memory), is no sign of damage. */
