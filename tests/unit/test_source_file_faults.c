@@ -256,6 +256,30 @@ static void listings_that_fail_lose_and_double_nothing(void **context)
     a_failing(FAULT_ENTRY, EIO);
 }
 
+/* Salvage takes a gap for lost once the spool is settled. */
+static void a_listing_that_fails_settles_no_spool(void **context)
+{
+    uint64_t since;
+
+    (void)context;
+    for (fault = FAULT_FOLDER; fault <= FAULT_ENTRY; fault++) {
+        round_begin(1000 + (unsigned)fault);
+        come_up();
+        since = spool_reader_now(spools);
+        spool_put(1, 0, 5);
+        fault_errno = EIO;
+        countdown = 1;
+        lasting = true;
+        look();
+        assert_false(spool_reader_settled(spools, &producer, since));
+        countdown = 0;
+        lasting = false;
+        look();
+        assert_true(spool_reader_settled(spools, &producer, since));
+        go_away();
+    }
+}
+
 static void memory_that_is_out_loses_and_doubles_nothing(void **context)
 {
     (void)context;
@@ -303,6 +327,7 @@ int main(void)
         TEST(opens_that_fail_lose_and_double_nothing),
         TEST(looks_at_files_that_fail_lose_and_double_nothing),
         TEST(listings_that_fail_lose_and_double_nothing),
+        TEST(a_listing_that_fails_settles_no_spool),
         TEST(memory_that_is_out_loses_and_doubles_nothing),
         TEST(where_inotify_cannot_watch_files_are_read_all_the_same),
     };
