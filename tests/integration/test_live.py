@@ -67,7 +67,7 @@ class Live(StackTest):
         fill = {"$job": "ai_live", "$instance": ".*", "$run_id": ".*", "$__rate_interval": "1m", "$__range": "1h"}
         dashboard = json.loads(DASHBOARD.read_text())
         panels = [[target["expr"] for target in panel["targets"]] for panel in dashboard["panels"] if "targets" in panel]
-        panels += [[re.sub(r"label_values\((.*), \w+\)", r"\1", variable["definition"])]
+        panels += [[re.sub(r"label_values\((.*), \w+\)", r"\1", variable["query"]["query"])]
                    for variable in dashboard["templating"]["list"] if variable["type"] == "query"]
         self.assertGreater(len(panels), 25)
         page = sidecar.get()
