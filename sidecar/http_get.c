@@ -98,14 +98,13 @@ static int try_once(struct http_get *get, const char *url, char *error, size_t e
     return 0;
 }
 
-int http_get(struct http_get *get, const char *url, unsigned tries, struct buffer *body, char *error,
-             size_t error_cap)
+int http_get(struct http_get *get, const char *url, struct buffer *body, char *error, size_t error_cap)
 {
     const struct timespec pause = {.tv_nsec = HTTP_GET_PAUSE_MS * 1000000L};
     int status = 0;
 
     get->body = body;
-    for (unsigned i = 0; i < tries; i++) {
+    for (unsigned i = 0; i < HTTP_GET_TRIES; i++) {
         if (i > 0)
             nanosleep(&pause, NULL);
         status = try_once(get, url, error, error_cap);

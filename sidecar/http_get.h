@@ -4,7 +4,7 @@
  * only file that names libcurl. One thread a handle. Never sends anything but GET, follows no redirect, asks
  * no proxy.
  *
- * Limits: HTTP_GET_TRIES tries at most, HTTP_GET_PAUSE_MS apart, while nobody answers or the answer is 5xx;
+ * Limits: HTTP_GET_TRIES tries, HTTP_GET_PAUSE_MS apart, while nobody answers or the answer is 5xx;
  * HTTP_GET_MS a try; HTTP_GET_MAX_BYTES an answer.
  */
 #ifndef AILIVE_SIDECAR_HTTP_GET_H
@@ -23,11 +23,10 @@ struct http_get;
 struct http_get *http_get_new(void);
 void http_get_free(struct http_get *get); /* NULL is harmless */
 
-/* tries: 1 to HTTP_GET_TRIES. The answer's bytes replace what body holds. Returns its HTTP status, whatever
+/* The answer's bytes replace what body holds. Returns its HTTP status, whatever
  * that is; 0 when there was no whole answer: error holds one line, without the user and password of the URL.
  */
-int http_get(struct http_get *get, const char *url, unsigned tries, struct buffer *body, char *error,
-             size_t error_cap);
+int http_get(struct http_get *get, const char *url, struct buffer *body, char *error, size_t error_cap);
 
 /* Appends base, path and, unless it is NULL, "?query=" with the escaped expression, and a NUL. false: out of
  * memory. */

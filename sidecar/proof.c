@@ -76,6 +76,7 @@ static const char *const alerts[] = {"AI_LIVE_ExporterDown",     "AI_LIVE_StaleE
 #define ADVICE_ALERTS                                                                                        \
     "load sidecar/ops/prometheus/rules/*.yml with rule_files in Prometheus' configuration and restart or "   \
     "reload it; promtool check config tells what is wrong"
+#define ADVICE_PROM    "start Prometheus (bash sidecar/ops/up.sh), or name it with --prom-url or $PROM_URL"
 #define ADVICE_GRAFANA "start Grafana, or leave --grafana-url out"
 
 struct answer {
@@ -93,7 +94,7 @@ struct run {
     struct buffer url, body;
     struct answer answers[QUERIES];
     char target[PROOF_TEXT_BYTES], missing[PROOF_TEXT_BYTES], grafana[PROOF_TEXT_BYTES];
-    bool silent; /* Prometheus did not answer the last question: one try is enough for the next */
+    char silence[PROOF_TEXT_BYTES]; /* why Prometheus did not answer: it is not asked again this round */
     bool target_up, alerts_loaded, grafana_fine;
     unsigned rounds;
     char *error; /* of proof_run() */
@@ -120,14 +121,18 @@ static int no_memory(struct run *run)
 static int ask(struct run *run, const char *path, const char *expression, const char *file,
                char cause[PROOF_TEXT_BYTES])
 {
-    int status;
+    int status = 0;
 
     run->url.used = 0;
     if (!http_get_url(run->get, &run->url, run->prom_url, path, expression))
         return no_memory(run);
-    status = http_get(run->get, run->url.bytes, run->silent ? 1 : HTTP_GET_TRIES, &run->body, cause,
-                      PROOF_TEXT_BYTES);
-    run->silent = status == 0;
+    if (run->silence[0] == '\0') {
+        status = http_get(run->get, run->url.bytes, &run->body, cause, PROOF_TEXT_BYTES);
+        if (status == 0)
+            memcpy(run->silence, cause, sizeof(run->silence));
+    } else {
+        memcpy(cause, run->silence, sizeof(run->silence));
+    }
     if (status == 0)
         run->body.used = 0; /* half an answer proves nothing */
     if (evidence_write(&run->proof->evidence, file, &run->body, run->error, run->error_cap) != 0)
@@ -145,11 +150,11 @@ static int ask(struct run *run, const char *path, const char *expression, const 
     return 1;
 }
 
-static int ask_queries(struct run *run)
+static int ask_queries(struct run *run, size_t first, size_t last)
 {
     char file[64];
 
-    for (size_t i = 0; i < QUERIES; i++) {
+    for (size_t i = first; i < last; i++) {
         struct answer *answer = &run->answers[i];
         int asked;
 
@@ -173,7 +178,7 @@ static int ask_targets(struct run *run)
     return asked < 0 ? -1 : 0;
 }
 
-/* missing: the names that are not loaded, or why it is not known. */
+/* missing: the names that are not loaded, or why they are not known. */
 static int ask_rules(struct run *run)
 {
     int asked = ask(run, "/api/v1/rules", NULL, "prom_rules.json", run->missing);
@@ -184,7 +189,7 @@ static int ask_rules(struct run *run)
         if (!prom_answer_has_alert(run->parser, alerts[i])) {
             run->alerts_loaded = false;
             used += (size_t)snprintf(run->missing + used, sizeof(run->missing) - used, "%s%s",
-                                     used == 0 ? "" : ", ", alerts[i]);
+                                     used == 0 ? "missing: " : ", ", alerts[i]);
             assert(used < sizeof(run->missing));
         }
     return asked < 0 ? -1 : 0;
@@ -209,7 +214,7 @@ int proof_get_metrics(struct http_get *get, const char *exporter_url, struct buf
 
     buffer_init(&url);
     if (http_get_url(get, &url, exporter_url, has_path ? "" : path, NULL))
-        status = http_get(get, url.bytes, HTTP_GET_TRIES, body, error, error_cap);
+        status = http_get(get, url.bytes, body, error, error_cap);
     else
         snprintf(error, error_cap, "out of memory");
     buffer_fini(&url);
@@ -243,8 +248,7 @@ static int ask_grafana(struct run *run)
     run->url.used = 0;
     if (!http_get_url(run->get, &run->url, run->grafana_url, "/api/health", NULL))
         return no_memory(run);
-    status =
-        http_get(run->get, run->url.bytes, HTTP_GET_TRIES, &run->body, run->grafana, sizeof(run->grafana));
+    status = http_get(run->get, run->url.bytes, &run->body, run->grafana, sizeof(run->grafana));
     run->grafana_fine = status == 200;
     if (status > 0)
         snprintf(run->grafana, sizeof(run->grafana), "/api/health answers %d", status);
@@ -311,8 +315,10 @@ static void judge(struct run *run)
     check_value(run, QUERY_RUN_ID_COUNT, false, ADVICE_RUN_ID);
     check_value(run, QUERY_LAST_EVENT_COUNT, false, ADVICE_LAST_EVENT);
     check(proof, "target_ai_live", run->target_up, ADVICE_TARGET, "%s", run->target);
-    check(proof, "alerts_loaded", run->alerts_loaded, ADVICE_ALERTS, "%s%s",
-          run->alerts_loaded ? "all six" : "missing: ", run->alerts_loaded ? "" : run->missing);
+    check(proof, "alerts_loaded", run->alerts_loaded, ADVICE_ALERTS, "%s",
+          run->alerts_loaded ? "all six" : run->missing);
+    for (size_t i = 0; i < proof->check_count && run->silence[0] != '\0'; i++)
+        proof->checks[i].advice = ADVICE_PROM; /* nothing else is known */
     if (run->grafana_url != NULL)
         check(proof, "grafana", run->grafana_fine, ADVICE_GRAFANA, "%s", run->grafana);
 }
@@ -385,8 +391,11 @@ static int write_made(struct run *run, const char *name, bool (*make)(const stru
 static int one_round(struct run *run)
 {
     run->rounds++;
-    if (ask_queries(run) != 0 || ask_targets(run) != 0 || ask_rules(run) != 0 || ask_alerts(run) != 0 ||
-        ask_exporter(run) != 0 || ask_grafana(run) != 0)
+    run->silence[0] = '\0';
+    /* What decides comes first: a question that only evidence needs cannot silence it. */
+    if (ask_queries(run, 0, QUERY_OTHERS) != 0 || ask_targets(run) != 0 || ask_rules(run) != 0 ||
+        ask_queries(run, QUERY_OTHERS, QUERIES) != 0 || ask_alerts(run) != 0 || ask_exporter(run) != 0 ||
+        ask_grafana(run) != 0)
         return -1;
     judge(run);
     return 0;

@@ -4,6 +4,7 @@ Prometheus is in test_stack.py."""
 import http.server
 import json
 import pathlib
+import re
 import sys
 import threading
 import urllib.parse
@@ -176,7 +177,13 @@ class Verify(StackTest):
         done = self.run_ok(AILIVE, "verify", "--wait-s", "0", "--out", str(self.folder / "out"), env=env, status=1)
         lines = done.stdout.decode().splitlines()
         self.assertEqual(7, len([line for line in lines if line.startswith("FAIL|")]))
+        self.assertEqual(7, len([line for line in lines if re.match(r"NEXT\|\w+: start Prometheus", line)]))
         self.assertIn("peaktrade_ai_live_heartbeat", (self.folder / "out/exporter_metrics.txt").read_text())
+
+    def test_without_a_place_for_evidence_there_is_no_verdict(self):
+        done = self.run_ok(AILIVE, "verify", "--prom-url", self.fake.url, "--out", "/proc/nowhere", status=1)
+        self.assertEqual(b"", done.stdout)
+        self.assertIn(b"no verdict: cannot make /proc/nowhere", done.stderr)
 
     def test_answers_that_are_none_fail_and_break_nothing(self):
         for raw in ("", "{", "[]", '{"status":"error","error":"no"}', '{"status":"success"}',
