@@ -53,7 +53,8 @@ struct spool_reader {
 
     struct spool_file **files; /* sorted by producer and number */
     size_t count, reserved;
-    bool stalled;
+    bool stalled;  /* nothing can be committed now */
+    bool withheld; /* what the file that is being read holds cannot be accounted for now: others can */
     struct log_condition failing, foreign;
 
     /* The unit being gathered. */
@@ -267,6 +268,8 @@ static bool unit_commit_at(struct spool_reader *reader, struct spool_file *file,
     change_list_fini(&positions);
     if (status == INGEST_COMMITTED)
         tail_committed(&file->tail);
+    else if (status == INGEST_RANGE_LIMIT)
+        reader->withheld = true;
     else
         reader->stalled = true;
     return status == INGEST_COMMITTED;
@@ -398,6 +401,7 @@ static bool file_read(struct spool_reader *reader, struct spool_file *file, bool
     enum tail_status status;
 
     file->at_end = false;
+    reader->withheld = false;
     if (!file_open(reader, file))
         return false;
     unit_clear(reader);
@@ -407,7 +411,7 @@ static bool file_read(struct spool_reader *reader, struct spool_file *file, bool
         *more = true;
     }
     *more = *more || status == TAIL_PAUSE;
-    if (reader->stalled)
+    if (reader->stalled || reader->withheld)
         file_close(file); /* its position is asked for again */
     file->at_end = status == TAIL_END && !reader->stalled;
     return file->at_end;

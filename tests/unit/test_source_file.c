@@ -727,6 +727,30 @@ static void spooled_records_count_once_whatever_comes_over_the_other_road(void *
     assert_int_equal(series_total(aggregate, "ailive_events_duplicate_total", "road=\"spool\""), 10);
 }
 
+/* Its lines wait; those of the producers behind it do not wait with them. */
+static void a_producer_at_the_range_limit_holds_up_nobody_else(void **context)
+{
+    static struct ingest_run runs[INGEST_RANGES_MAX];
+    struct ingest_unit unit = {.road = ROAD_NNG, .runs = runs, .run_count = INGEST_RANGES_MAX};
+    struct event_producer limited = producer;
+
+    (void)context;
+    for (size_t i = 0; i < INGEST_RANGES_MAX; i++)
+        runs[i] = (struct ingest_run){limited, 1, 2 * i, 1, EVENT_DROP_REFUSED, 0};
+    assert_int_equal(ingest_take(ingest, &unit, NULL), INGEST_COMMITTED);
+    spool_records(1, &limited, 4 * INGEST_RANGES_MAX, 1); /* one gap more than can be kept */
+    producer.bytes[0]++;                                  /* a younger one: its files come behind */
+    spool_records(1, &producer, 0, 5);
+    spool_tick();
+    assert_int_equal(counted(), 5);
+    runs[0] = (struct ingest_run){limited, 1, 1, 1, EVENT_DROP_REFUSED, 0}; /* a gap fills */
+    unit.run_count = 1;
+    assert_int_equal(ingest_take(ingest, &unit, NULL), INGEST_COMMITTED);
+    spool_tick();
+    producer = limited;
+    assert_int_equal(counted(), 6);
+}
+
 /* Spooled because its reply was late, read, and only then does the batch arrive. */
 static void a_batch_that_comes_after_its_spool_was_read_counts_only_what_is_new(void **context)
 {
@@ -978,6 +1002,7 @@ int main(void)
         TEST(a_random_history_of_renames_is_exact),
         TEST(a_random_history_of_copytruncates_is_exact),
         SPOOL(spooled_records_count_once_whatever_comes_over_the_other_road),
+        SPOOL(a_producer_at_the_range_limit_holds_up_nobody_else),
         SPOOL(a_batch_that_comes_after_its_spool_was_read_counts_only_what_is_new),
         SPOOL(a_folder_named_twice_is_read_once),
         SPOOL(drops_and_doors_of_the_spool_count_as_such),
