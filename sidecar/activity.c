@@ -237,9 +237,9 @@ static int demonstrate(struct run *run, const char *folder)
 
 bool activity_exporter_answers(const char *exporter_url)
 {
-    struct http_get *get = http_get_new();
-    struct buffer body;
     char cause[256];
+    struct http_get *get = http_get_new(cause, sizeof(cause));
+    struct buffer body;
     bool answers;
 
     buffer_init(&body);
@@ -263,7 +263,7 @@ int activity_run(const struct activity_options *options, struct activity *out, c
     run->out = out;
     run->error = error;
     run->error_cap = error_cap;
-    run->get = http_get_new();
+    run->get = http_get_new(error, error_cap);
     if (run->get != NULL && settle(run, options) == 0)
         status = demonstrate(run, options->out);
     buffer_fini(&run->metrics);

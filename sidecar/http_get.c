@@ -1,48 +1,110 @@
 /* http_get.c - GET one URL.
  *
  * Place on the route: Prometheus, an exporter or Grafana -> [http_get] -> proof, activity. Owns its curl
- * handle. Never sends anything but GET.
+ * handle. Never sends anything but GET. libcurl is loaded by the first handle: a sidecar, which asks nobody,
+ * would pay 3 MiB of resident memory for being linked to it.
  */
 #include "http_get.h"
 
 #include <curl/curl.h>
+#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+/* Macros of curl.h that would hide the calls below. */
+#undef curl_easy_setopt
+#undef curl_easy_getinfo
+
 #define CONNECT_MS 2000L
 
+/* What is used of libcurl. __typeof__: its header stays the only place where a call's type stands. */
+struct curl {
+    void *library;
+    __typeof__(curl_global_init) *global_init;
+    __typeof__(curl_global_cleanup) *global_cleanup;
+    __typeof__(curl_easy_init) *init;
+    __typeof__(curl_easy_cleanup) *cleanup;
+    __typeof__(curl_easy_reset) *reset;
+    __typeof__(curl_easy_setopt) *setopt;
+    __typeof__(curl_easy_perform) *perform;
+    __typeof__(curl_easy_getinfo) *getinfo;
+    __typeof__(curl_easy_strerror) *strerror;
+    __typeof__(curl_easy_escape) *escape;
+    __typeof__(curl_free) *free;
+};
+
 struct http_get {
+    struct curl api;
     CURL *curl;
     char error[CURL_ERROR_SIZE];
     bool too_long; /* the answer is over HTTP_GET_MAX_BYTES, or memory is out */
     struct buffer *body;
 };
 
-struct http_get *http_get_new(void)
+static bool find(void *library, const char *name, void *out)
+{
+    void *symbol = dlsym(library, name);
+
+    memcpy(out, &symbol, sizeof(symbol)); /* ISO C has no cast from an object's to a function's pointer */
+    return symbol != NULL;
+}
+
+/* Either of Debian's builds. It stays loaded: what it leaves with its TLS library must find it again. */
+static void *open_library(void)
+{
+    const int how = RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE;
+    void *library = dlopen("libcurl-gnutls.so.4", how);
+
+    return library != NULL ? library : dlopen("libcurl.so.4", how);
+}
+
+static bool load(struct curl *api)
+{
+    void *library = api->library = open_library();
+
+    return library != NULL && find(library, "curl_global_init", &api->global_init) &&
+           find(library, "curl_global_cleanup", &api->global_cleanup) &&
+           find(library, "curl_easy_init", &api->init) && find(library, "curl_easy_cleanup", &api->cleanup) &&
+           find(library, "curl_easy_reset", &api->reset) && find(library, "curl_easy_setopt", &api->setopt) &&
+           find(library, "curl_easy_perform", &api->perform) &&
+           find(library, "curl_easy_getinfo", &api->getinfo) &&
+           find(library, "curl_easy_strerror", &api->strerror) &&
+           find(library, "curl_easy_escape", &api->escape) && find(library, "curl_free", &api->free);
+}
+
+struct http_get *http_get_new(char *error, size_t error_cap)
 {
     struct http_get *get = calloc(1, sizeof(*get));
 
-    if (get == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
-        free(get);
+    snprintf(error, error_cap, "out of memory");
+    if (get == NULL)
         return NULL;
+    if (!load(&get->api)) {
+        snprintf(error, error_cap, "libcurl is not there: apt-get install libcurl3-gnutls");
+        goto no_library;
     }
-    get->curl = curl_easy_init();
-    if (get->curl == NULL) {
-        free(get);
-        curl_global_cleanup();
-        return NULL;
-    }
-    return get;
+    if (get->api.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+        goto no_library;
+    get->curl = get->api.init();
+    if (get->curl != NULL)
+        return get;
+    get->api.global_cleanup();
+no_library:
+    if (get->api.library != NULL)
+        dlclose(get->api.library);
+    free(get);
+    return NULL;
 }
 
 void http_get_free(struct http_get *get)
 {
     if (get == NULL)
         return;
-    curl_easy_cleanup(get->curl);
-    curl_global_cleanup();
+    get->api.cleanup(get->curl);
+    get->api.global_cleanup();
+    dlclose(get->api.library);
     free(get);
 }
 
@@ -61,19 +123,19 @@ static size_t take(char *bytes, size_t one, size_t len_bytes, void *context)
 
 static bool prepare(struct http_get *get, const char *url)
 {
+    __typeof__(curl_easy_setopt) *setopt = get->api.setopt;
     CURL *curl = get->curl;
 
-    curl_easy_reset(curl);
-    return curl_easy_setopt(curl, CURLOPT_URL, url) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_PROXY, "") == CURLE_OK && /* not the environment's either */
-           curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, HTTP_GET_MS) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, get->error) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_WRITEDATA, get) == CURLE_OK;
+    get->api.reset(curl);
+    return setopt(curl, CURLOPT_URL, url) == CURLE_OK && setopt(curl, CURLOPT_HTTPGET, 1L) == CURLE_OK &&
+           setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
+           setopt(curl, CURLOPT_PROXY, "") == CURLE_OK && /* not the environment's either */
+           setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+           setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS) == CURLE_OK &&
+           setopt(curl, CURLOPT_TIMEOUT_MS, HTTP_GET_MS) == CURLE_OK &&
+           setopt(curl, CURLOPT_ERRORBUFFER, get->error) == CURLE_OK &&
+           setopt(curl, CURLOPT_WRITEFUNCTION, take) == CURLE_OK &&
+           setopt(curl, CURLOPT_WRITEDATA, get) == CURLE_OK;
 }
 
 /* One try: the HTTP status, or 0. */
@@ -86,15 +148,15 @@ static int try_once(struct http_get *get, const char *url, char *error, size_t e
     get->body->used = 0;
     get->too_long = false;
     get->error[0] = '\0';
-    code = prepare(get, url) ? curl_easy_perform(get->curl) : CURLE_OUT_OF_MEMORY;
-    if (code == CURLE_OK && curl_easy_getinfo(get->curl, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK &&
+    code = prepare(get, url) ? get->api.perform(get->curl) : CURLE_OUT_OF_MEMORY;
+    if (code == CURLE_OK && get->api.getinfo(get->curl, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK &&
         status > 0)
         return (int)status;
     http_get_shown(url, shown, sizeof(shown));
     snprintf(error, error_cap, "%.200s: %s", shown,
              get->too_long           ? "the answer is too long"
              : get->error[0] != '\0' ? get->error
-                                     : curl_easy_strerror(code));
+                                     : get->api.strerror(code));
     return 0;
 }
 
@@ -125,9 +187,9 @@ bool http_get_url(struct http_get *get, struct buffer *out, const char *base, co
         base_len--;
     fine = buffer_add(out, base, base_len) && buffer_add_text(out, path);
     if (fine && expression != NULL) {
-        escaped = curl_easy_escape(get->curl, expression, 0);
+        escaped = get->api.escape(get->curl, expression, 0);
         fine = escaped != NULL && buffer_add_text(out, "?query=") && buffer_add_text(out, escaped);
-        curl_free(escaped);
+        get->api.free(escaped);
     }
     return fine && buffer_add(out, "", 1);
 }

@@ -19,8 +19,8 @@
 
 struct http_get;
 
-/* NULL: out of memory. */
-struct http_get *http_get_new(void);
+/* Loads libcurl. NULL, with a line in error: libcurl is not installed, or out of memory. */
+struct http_get *http_get_new(char *error, size_t error_cap);
 void http_get_free(struct http_get *get); /* NULL is harmless */
 
 /* The answer's bytes replace what body holds. Returns its HTTP status, whatever

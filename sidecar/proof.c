@@ -434,9 +434,10 @@ int proof_run(const struct proof_options *options, struct proof *out, char *erro
     run->proof = out;
     run->error = error;
     run->error_cap = error_cap;
-    run->get = http_get_new();
     run->parser = prom_answer_new();
-    if (run->get != NULL && run->parser != NULL)
+    if (run->parser != NULL)
+        run->get = http_get_new(error, error_cap);
+    if (run->get != NULL)
         status = evidence_open(&out->evidence, "ai_live_ops_verify", options->out, error, error_cap);
     if (status == 0)
         status = run_rounds(run, options->wait_s);
