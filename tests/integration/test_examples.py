@@ -1,0 +1,31 @@
+#!/usr/bin/python3
+"""The examples of the languages do what they show: built as they stand, run against a sidecar, and counted."""
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from support.stack import BIN, Sidecar, StackTest, main, total  # noqa: E402
+
+
+class Examples(StackTest):
+    def counted(self, name, run_id):
+        """Runs the example; every one of them decides ten times, two of the ten are rejects."""
+        sidecar = Sidecar(self)
+        self.run_ok(str(BIN / name), self.ipc)
+        series = sidecar.series()
+        run = f'run_id="{run_id}"'
+        for decision, n in (("accept", 8), ("reject", 2)):
+            self.assertEqual(n, total(series, "peaktrade_ai_decisions_total", run, f'decision="{decision}"'))
+        self.assertEqual(8, total(series, "peaktrade_ai_actions_total", run, 'action="submit"'))
+        self.assertEqual(10, total(series, "ailive_stage_latency_seconds_count", run, 'stage="risk_check"'))
+        self.assertEqual(10, total(series, "peaktrade_ai_decision_latency_seconds_count", run))
+
+    def test_c(self):
+        self.counted("example_c", "c_example")
+
+    def test_cpp(self):
+        self.counted("example_cpp", "cpp_example")
+
+
+if __name__ == "__main__":
+    main()
