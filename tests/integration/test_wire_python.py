@@ -37,20 +37,24 @@ def golden(name):
     return bytes.fromhex(" ".join(line for line in lines if not line.startswith("#")))
 
 
-def batch():
+def columns(rows):
+    """The keys "shapes" and "cols" of a batch."""
     shapes = []
     numbers = []
-    for _, kind, decision, action, reason, _, stage, component, run_id in ROWS:
+    for _, kind, decision, action, reason, _, stage, component, run_id in rows:
         shape = struct.pack("<BBBxHHHH", kind, decision, action, reason, stage, component, run_id)
         if shape not in shapes:
             shapes.append(shape)
         numbers.append(shapes.index(shape))
-    columns = {"time": struct.pack(f"<{len(ROWS)}q", *(row[0] for row in ROWS)),
-               "latency": struct.pack(f"<{len(ROWS)}q", *(row[5] for row in ROWS)),
-               "shape": struct.pack(f"<{len(ROWS)}H", *numbers)}
+    return {"shapes": b"".join(shapes),
+            "cols": {"time": struct.pack(f"<{len(rows)}q", *(row[0] for row in rows)),
+                     "latency": struct.pack(f"<{len(rows)}q", *(row[5] for row in rows)),
+                     "shape": struct.pack(f"<{len(rows)}H", *numbers)}}
+
+
+def batch():
     return msgpack.packb({"v": 1, "p": PRODUCER, "r": 3, "f": 70000, "n": len(ROWS), "t": 69990, "names": NAMES,
-                          "shapes": b"".join(shapes), "cols": columns, "door": [2, 0, 0, 0, 0, 0, 0, 0],
-                          "tot": [70010, 69000, 990, 10]})
+                          **columns(ROWS), "door": [2, 0, 0, 0, 0, 0, 0, 0], "tot": [70010, 69000, 990, 10]})
 
 
 def frame(request_id, body):
