@@ -10,8 +10,8 @@ const char *expose_content_type(enum expose_format format)
     static const char *const types[EXPOSE_FORMATS] = {
         [EXPOSE_TEXT] = "text/plain; version=0.0.4; charset=utf-8",
         [EXPOSE_OPENMETRICS] = "application/openmetrics-text; version=1.0.0; charset=utf-8",
-        [EXPOSE_PROTO] = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; "
-                         "encoding=delimited",
+        [EXPOSE_PROTO] = ("application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; "
+                          "encoding=delimited"),
     };
 
     return types[format];
