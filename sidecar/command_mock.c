@@ -67,7 +67,11 @@ static bool mock_ready(void *context, struct buffer *out)
 
 static int mock_open(struct mock *mock)
 {
-    struct http_contents contents = {mock, mock_generation, mock_metrics, mock_ready, mock->page};
+    struct http_contents contents = {.context = mock,
+                                     .generation = mock_generation,
+                                     .metrics = mock_metrics,
+                                     .ready = mock_ready,
+                                     .page = mock->page};
     struct config_listen listen;
     char error[ERROR_BYTES];
     uint16_t port;

@@ -9,14 +9,18 @@
 #include "command.h"
 #include "config.h"
 #include "expose.h"
+#include "history.h"
 #include "http.h"
 #include "ingest.h"
 #include "log.h"
+#include "now.h"
+#include "page.h"
 #include "self.h"
 #include "source_file.h"
 #include "source_nng.h"
 #include "source_ring.h"
 #include "state.h"
+#include "status.h"
 #include "tls.h"
 
 #include <wire/paths.h>
@@ -29,7 +33,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define TIMER_S     1 /* between two syncs of the state */
 #define REASONS_MAX 256u
 #define ERROR_BYTES 1024u
 
@@ -113,12 +116,15 @@ struct sidecar {
     struct aggregate *aggregate;
     struct state *state;
     struct ingest *ingest;
+    struct history *history;
     struct source_file *files;
     struct source_ring *rings;
     struct source_nng *nng;
     struct web_config *web;
     struct http *http;
     struct self self;
+    struct status status;
+    uint64_t seen;               /* contents_generation() at the last tick of the history */
     struct config_listen listen; /* where it listens */
     bool created;                /* --created-series */
     _Atomic bool started; /* everything above is open; pairs with the callbacks of http's thread, which may
@@ -298,7 +304,43 @@ static bool contents_ready(void *context, struct buffer *out)
     return health.committing;
 }
 
+static uint64_t contents_status_generation(void *context)
+{
+    const struct sidecar *sidecar = context;
+
+    return has_started(sidecar) ? history_end_s(sidecar->history) : 0;
+}
+
+static bool contents_status(void *context, bool brief, struct buffer *out)
+{
+    const struct sidecar *sidecar = context;
+
+    return has_started(sidecar) &&
+           status_render(&sidecar->status, brief, now_utc_ns(), now_monotonic_ns(), out);
+}
+
 /* ---- opening ---- */
+
+/* In whole seconds of one clock. Nothing committed since the last time: nothing is looked at. */
+static void history_note(struct sidecar *sidecar, bool first)
+{
+    const int64_t now_s = now_monotonic_ms() / 1000;
+    struct ingest_health health;
+    struct snapshot snapshot;
+    uint64_t generation;
+
+    ingest_health(sidecar->ingest, &health);
+    generation = health.commits + health.commit_errors;
+    if (!first && generation == sidecar->seen && !history_wants(sidecar->history, now_s)) {
+        history_tick(sidecar->history, now_s, NULL);
+        return;
+    }
+    if (aggregate_snapshot(sidecar->aggregate, &snapshot) != 0)
+        return; /* out of memory: the next one catches up */
+    sidecar->seen = generation;
+    history_tick(sidecar->history, now_s, &snapshot);
+    snapshot_free(&snapshot);
+}
 
 static bool producer_connected(void *context, const struct event_producer *producer)
 {
@@ -322,7 +364,15 @@ static int open_core(struct sidecar *sidecar, const struct settings *settings, c
     }
     if (state_open(settings->state, &sidecar->state, error, ERROR_BYTES) != 0)
         return -1;
-    return ingest_open(sidecar->aggregate, sidecar->state, &sidecar->ingest, error, ERROR_BYTES);
+    if (ingest_open(sidecar->aggregate, sidecar->state, &sidecar->ingest, error, ERROR_BYTES) != 0)
+        return -1;
+    sidecar->history = history_new();
+    if (sidecar->history == NULL) {
+        snprintf(error, ERROR_BYTES, "out of memory");
+        return -1;
+    }
+    history_note(sidecar, true); /* before anything arrives */
+    return 0;
 }
 
 static int open_files(struct sidecar *sidecar, const struct settings *settings, char *error)
@@ -389,7 +439,13 @@ static int open_web(struct sidecar *sidecar, const struct settings *settings, ch
 
 static int open_http(struct sidecar *sidecar, char *error)
 {
-    struct http_contents contents = {sidecar, contents_generation, contents_metrics, contents_ready, NULL};
+    struct http_contents contents = {.context = sidecar,
+                                     .generation = contents_generation,
+                                     .metrics = contents_metrics,
+                                     .ready = contents_ready,
+                                     .status_generation = contents_status_generation,
+                                     .status = contents_status,
+                                     .files = page_files};
     int fd = sidecar->http_fd;
 
     sidecar->http_fd = -1;
@@ -419,6 +475,9 @@ static int sidecar_open(struct sidecar *sidecar, const struct settings *settings
         open_nng(sidecar, settings, error) != 0)
         return -1;
     sidecar->self = (struct self){sidecar->ingest, sidecar->nng, sidecar->files, sidecar->rings};
+    sidecar->status =
+        (struct status){sidecar->aggregate, &sidecar->self,    sidecar->history, settings->component,
+                        settings->run_id,   settings->runtime, now_utc_ns()};
     /* Pairs with has_started(): http's thread, which already runs, must see whole parts. */
     atomic_store_explicit(&sidecar->started, true, memory_order_release);
     return 0;
@@ -440,21 +499,31 @@ static void sidecar_close(struct sidecar *sidecar)
     source_file_close(sidecar->files);
     ingest_close(sidecar->ingest);
     state_close(sidecar->state);
+    history_free(sidecar->history);
     aggregate_free(sidecar->aggregate);
     if (sidecar->http_fd >= 0)
         close(sidecar->http_fd);
 }
 
+/* To the next whole second, where the history's steps end. */
+static struct timespec timer_left(void)
+{
+    int64_t left_ns = 1000000000 - now_monotonic_ns() % 1000000000;
+
+    return (struct timespec){.tv_sec = left_ns / 1000000000, .tv_nsec = left_ns % 1000000000};
+}
+
 static void wait_for_end(struct sidecar *sidecar, const sigset_t *signals)
 {
-    const struct timespec interval = {.tv_sec = TIMER_S};
-
     for (;;) {
-        int number = sigtimedwait(signals, NULL, &interval);
+        struct timespec left = timer_left();
+        int number = sigtimedwait(signals, NULL, &left);
 
         if (number == SIGTERM || number == SIGINT)
             return;
         if (number < 0) { /* the timer, or EINTR */
+            history_note(sidecar, false);
+            source_nng_tick(sidecar->nng);
             ingest_maintain(sidecar->ingest);
             http_reap(sidecar->http);
         }

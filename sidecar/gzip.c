@@ -21,3 +21,17 @@ bool gzip_compress(const struct buffer *in, struct buffer *out)
     libdeflate_free_compressor(compressor);
     return len > 0;
 }
+
+bool gzip_expand(const unsigned char *in, size_t in_bytes, size_t plain_bytes, struct buffer *out)
+{
+    struct libdeflate_decompressor *decompressor = libdeflate_alloc_decompressor();
+    char *room = buffer_room(out, plain_bytes);
+    bool fine =
+        decompressor != NULL && room != NULL &&
+        libdeflate_gzip_decompress(decompressor, in, in_bytes, room, plain_bytes, NULL) == LIBDEFLATE_SUCCESS;
+
+    if (fine)
+        out->used += plain_bytes;
+    libdeflate_free_decompressor(decompressor);
+    return fine;
+}

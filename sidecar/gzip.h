@@ -11,4 +11,7 @@
 /* Appends in, compressed, to out. false: out of memory. */
 bool gzip_compress(const struct buffer *in, struct buffer *out);
 
+/* Appends the plain_bytes that a member of ours holds. false: out of memory, or it holds something else. */
+bool gzip_expand(const unsigned char *in, size_t in_bytes, size_t plain_bytes, struct buffer *out);
+
 #endif

@@ -36,6 +36,7 @@
 #define LISTEN_BACKLOG 128
 
 static const char plain_type[] = "text/plain; charset=utf-8";
+static const char json_type[] = "application/json; charset=utf-8";
 static const char html_type[] = "text/html; charset=utf-8";
 static const char index_page[] = "<!DOCTYPE html><html lang=\"en\"><title>ailive</title><h1>ailive</h1>"
                                  "<p><a href=\"/metrics\">/metrics</a> <a href=\"/-/healthy\">/-/healthy</a> "
@@ -49,6 +50,13 @@ struct client {
     bool answering;   /* has sent a whole head and does not have the whole answer yet */
     bool ending;      /* shut down by us */
     int64_t since_ms; /* connected, began to be answered, or finished its last answer */
+};
+
+/* What is rendered on demand: the forms of /metrics, and the two of the status. */
+enum {
+    PAGE_STATUS = EXPOSE_FORMATS,
+    PAGE_STATUS_BRIEF,
+    PAGES
 };
 
 /* The last page rendered in one form, shared by the answers that send it. */
@@ -65,8 +73,8 @@ struct http {
     struct MHD_Daemon *daemon;
     pthread_mutex_t lock;
     struct client clients[CLIENTS_MAX];
-    struct page pages[EXPOSE_FORMATS][2]; /* plain, gzip; microhttpd's thread only */
-    _Atomic unsigned bodies;              /* rendered pages in memory; a number alone, hence relaxed */
+    struct page pages[PAGES][2]; /* plain, gzip; microhttpd's thread only */
+    _Atomic unsigned bodies;     /* rendered pages in memory; a number alone, hence relaxed */
 };
 
 /* ---- binding ---- */
@@ -339,33 +347,47 @@ static struct MHD_Response *body_response(struct http *http, struct buffer *buff
     return response;
 }
 
-static bool page_render(struct http *http, enum expose_format format, bool gzip, struct buffer *out)
+static bool page_render_plain(struct http *http, unsigned kind, struct buffer *out)
+{
+    const struct http_contents *contents = &http->contents;
+
+    if (kind < EXPOSE_FORMATS)
+        return contents->metrics(contents->context, (enum expose_format)kind, out);
+    return contents->status(contents->context, kind == PAGE_STATUS_BRIEF, out);
+}
+
+static bool page_render(struct http *http, unsigned kind, bool gzip, struct buffer *out)
 {
     struct buffer plain;
     bool fine;
 
     buffer_init(&plain);
-    fine = http->contents.metrics(http->contents.context, format, gzip ? &plain : out);
+    fine = page_render_plain(http, kind, gzip ? &plain : out);
     if (fine && gzip)
         fine = gzip_compress(&plain, out);
     buffer_fini(&plain);
     return fine;
 }
 
-static bool page_make(struct http *http, enum expose_format format, bool gzip, struct page *page)
+static const char *page_type(unsigned kind)
+{
+    return kind < EXPOSE_FORMATS ? expose_content_type((enum expose_format)kind) : json_type;
+}
+
+static bool page_make(struct http *http, unsigned kind, bool gzip, struct page *page)
 {
     struct MHD_Response *response;
     struct buffer buffer;
 
     buffer_init(&buffer);
-    if (!page_render(http, format, gzip, &buffer)) {
+    if (!page_render(http, kind, gzip, &buffer)) {
         buffer_fini(&buffer);
         return false;
     }
     response = body_response(http, &buffer);
     if (response == NULL)
         return false;
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, expose_content_type(format));
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, page_type(kind));
     MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, "Accept, Accept-Encoding");
     if (gzip)
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
@@ -400,19 +422,22 @@ unsigned http_bodies(const struct http *http)
 }
 
 /* A page that is new enough. NULL: there is none. */
-static struct MHD_Response *page_get(struct http *http, enum expose_format format, bool gzip)
+static struct MHD_Response *page_get(struct http *http, unsigned kind, bool gzip)
 {
-    struct page *page = &http->pages[format][gzip];
-    uint64_t generation = http->contents.generation(http->contents.context);
+    const struct http_contents *contents = &http->contents;
+    struct page *page = &http->pages[kind][gzip];
+    uint64_t generation =
+        (kind < EXPOSE_FORMATS ? contents->generation : contents->status_generation)(contents->context);
     int64_t now_ms = now_monotonic_ms();
+    int64_t fresh_ms = kind < EXPOSE_FORMATS ? HTTP_FRESH_MS : HTTP_STATUS_MS;
 
-    if (page->response != NULL && page->generation == generation && now_ms - page->made_ms < HTTP_FRESH_MS)
+    if (page->response != NULL && page->generation == generation && now_ms - page->made_ms < fresh_ms)
         return page->response;
     if (http_bodies(http) >= HTTP_BODIES_MAX) {
         shut_slowest(http);
         return page->response; /* the last one, this once */
     }
-    if (!page_make(http, format, gzip, page))
+    if (!page_make(http, kind, gzip, page))
         return NULL;
     page->generation = generation;
     page->made_ms = now_ms;
@@ -421,10 +446,10 @@ static struct MHD_Response *page_get(struct http *http, enum expose_format forma
 
 static void pages_fini(struct http *http)
 {
-    for (unsigned format = 0; format < EXPOSE_FORMATS; format++)
+    for (unsigned kind = 0; kind < PAGES; kind++)
         for (unsigned gzip = 0; gzip < 2; gzip++)
-            if (http->pages[format][gzip].response != NULL)
-                MHD_destroy_response(http->pages[format][gzip].response);
+            if (http->pages[kind][gzip].response != NULL)
+                MHD_destroy_response(http->pages[kind][gzip].response);
 }
 
 static const char *header(struct MHD_Connection *connection, const char *name)
@@ -442,6 +467,61 @@ static enum MHD_Result answer_metrics(struct http *http, struct MHD_Connection *
         return MHD_queue_response(connection, MHD_HTTP_OK, response);
     return answer_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE, plain_type,
                        "no metrics now: starting, or out of memory\n");
+}
+
+static enum MHD_Result answer_status(struct http *http, struct MHD_Connection *connection)
+{
+    const char *history = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "history");
+    unsigned kind = history != NULL && strcmp(history, "brief") == 0 ? PAGE_STATUS_BRIEF : PAGE_STATUS;
+    bool gzip = accept_gzip(header(connection, MHD_HTTP_HEADER_ACCEPT_ENCODING));
+    struct MHD_Response *response = page_get(http, kind, gzip);
+
+    if (response != NULL)
+        return MHD_queue_response(connection, MHD_HTTP_OK, response);
+    return answer_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE, plain_type,
+                       "no status now: starting, or out of memory\n");
+}
+
+/* A file of the page: nothing but what we serve ourselves may be run, shown or asked for by it. */
+static struct MHD_Response *file_response(const struct http_file *file, bool gzip)
+{
+    struct MHD_Response *response;
+    struct buffer plain;
+
+    if (gzip) {
+        response = MHD_create_response_from_buffer(file->gzip_bytes, (void *)(uintptr_t)file->gzip,
+                                                   MHD_RESPMEM_PERSISTENT);
+        if (response != NULL)
+            MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
+        return response;
+    }
+    buffer_init(&plain);
+    if (!gzip_expand(file->gzip, file->gzip_bytes, file->plain_bytes, &plain)) {
+        buffer_fini(&plain);
+        return NULL;
+    }
+    response = MHD_create_response_from_buffer(plain.used, plain.bytes, MHD_RESPMEM_MUST_FREE);
+    if (response == NULL)
+        buffer_fini(&plain);
+    return response;
+}
+
+static enum MHD_Result answer_file(struct MHD_Connection *connection, const struct http_file *file)
+{
+    struct MHD_Response *response =
+        file_response(file, accept_gzip(header(connection, MHD_HTTP_HEADER_ACCEPT_ENCODING)));
+
+    if (response == NULL)
+        return MHD_NO;
+    MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, "Accept-Encoding");
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache");
+    MHD_add_response_header(
+        response, "Content-Security-Policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
+    return answer(connection, MHD_HTTP_OK, file->type, response);
 }
 
 static enum MHD_Result answer_ready(struct http *http, struct MHD_Connection *connection)
@@ -473,6 +553,11 @@ static enum MHD_Result answer_path(struct http *http, struct MHD_Connection *con
         return answer_text(connection, MHD_HTTP_OK, plain_type, "healthy\n");
     if (strcmp(path, "/-/ready") == 0)
         return answer_ready(http, connection);
+    if (strcmp(path, "/api/v1/status") == 0 && http->contents.status != NULL)
+        return answer_status(http, connection);
+    for (const struct http_file *file = http->contents.files; file != NULL && file->path != NULL; file++)
+        if (strcmp(path, file->path) == 0)
+            return answer_file(connection, file);
     if (strcmp(path, "/") == 0)
         return answer_text(connection, MHD_HTTP_OK, html_type,
                            http->contents.page != NULL ? http->contents.page : index_page);

@@ -22,9 +22,17 @@
 #define HTTP_HEAD_MS         10000
 #define HTTP_ANSWER_MS       30000
 #define HTTP_FRESH_MS        100
+#define HTTP_STATUS_MS       2000 /* at most; its generation changes once a second */
 #define HTTP_BODIES_MAX      16u
 
 struct http;
+
+/* One that never changes, packed with gzip; unpacked for those who cannot read that. */
+struct http_file {
+    const char *path, *type; /* path NULL: behind the last */
+    const unsigned char *gzip;
+    size_t gzip_bytes, plain_bytes;
+};
 
 struct http_contents {
     void *context;
@@ -32,7 +40,11 @@ struct http_contents {
     uint64_t (*generation)(void *context);
     bool (*metrics)(void *context, enum expose_format format, struct buffer *out); /* false: 503 */
     bool (*ready)(void *context, struct buffer *out); /* out: one line; false: 503 */
-    const char *page; /* of `/`, HTML, lives as long as http; NULL: the exporter's own */
+    const char *page; /* of `/`, HTML, lives as long as http; NULL: a few links */
+    /* /api/v1/status in JSON, brief with ?history=brief; both NULL: not found. false: 503 */
+    uint64_t (*status_generation)(void *context);
+    bool (*status)(void *context, bool brief, struct buffer *out);
+    const struct http_file *files; /* before `page`; NULL: none */
 };
 
 /* Binds and listens; nothing is answered yet. port: the one that was bound. -1 with a line in error: busy

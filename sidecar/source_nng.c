@@ -68,6 +68,10 @@ struct connection {
     bool known; /* has sent a batch; under the source's lock */
     struct event_producer producer;
     struct batch_totals totals; /* as of its last batch; under the source's lock */
+    uint64_t backlog;
+    uint64_t pid, uid;
+    uint64_t marks[SOURCE_NNG_MARKS]; /* what had been recorded at the last ticks; under the source's lock */
+    uint64_t mark_count;
 };
 
 struct source_nng {
@@ -333,6 +337,10 @@ static void connection_welcome(struct source_nng *source, nng_stream *stream)
         return;
     }
     connection_list(source, connection);
+    if (nng_stream_get_uint64(stream, NNG_OPT_IPC_PEER_PID, &connection->pid) != 0)
+        connection->pid = 0;
+    if (nng_stream_get_uint64(stream, NNG_OPT_IPC_PEER_UID, &connection->uid) != 0)
+        connection->uid = 0;
     sp_greeting(SP_PROTO_REP, connection->head);
     connection_begin(connection, STEP_GREETING_OUT, connection->head, SP_GREETING_BYTES);
 }
@@ -380,10 +388,15 @@ static void connection_reply(struct connection *connection, size_t backtrace_byt
 
 static void connection_name(struct connection *connection, const struct batch *batch)
 {
+    uint64_t taken;
+
     pthread_mutex_lock(&connection->source->lock);
     connection->known = true;
     connection->producer = batch->producer;
     connection->totals = batch->totals;
+    /* Its totals were taken before it counted this batch as shipped. */
+    taken = batch->totals.shipped + batch->totals.spooled + batch->count;
+    connection->backlog = batch->totals.recorded > taken ? batch->totals.recorded - taken : 0;
     pthread_mutex_unlock(&connection->source->lock);
 }
 
@@ -801,6 +814,45 @@ void source_nng_counters(struct source_nng *source, struct source_nng_counters *
         out->recorded += c->totals.recorded;
     }
     pthread_mutex_unlock(&source->lock);
+}
+
+void source_nng_tick(struct source_nng *source)
+{
+    pthread_mutex_lock(&source->lock);
+    for (struct connection *c = source->connections; c != NULL; c = c->next)
+        if (c->known)
+            c->marks[c->mark_count++ % SOURCE_NNG_MARKS] = c->totals.recorded;
+    pthread_mutex_unlock(&source->lock);
+}
+
+/* From the oldest mark to the newest; both are whole seconds old. */
+static double connection_rate(const struct connection *c)
+{
+    uint64_t kept = c->mark_count < SOURCE_NNG_MARKS ? c->mark_count : SOURCE_NNG_MARKS;
+    uint64_t first, last;
+
+    if (kept < 2)
+        return 0;
+    first = c->marks[(c->mark_count - kept) % SOURCE_NNG_MARKS];
+    last = c->marks[(c->mark_count - 1) % SOURCE_NNG_MARKS];
+    return last > first ? (double)(last - first) / (double)(kept - 1) : 0;
+}
+
+size_t source_nng_peers(struct source_nng *source, struct source_nng_peer *out, size_t cap)
+{
+    size_t count = 0;
+
+    pthread_mutex_lock(&source->lock);
+    for (const struct connection *c = source->connections; c != NULL; c = c->next) {
+        if (!c->known)
+            continue;
+        if (count < cap)
+            out[count] = (struct source_nng_peer){c->producer, c->pid,     c->uid,
+                                                  c->totals,   c->backlog, connection_rate(c)};
+        count++;
+    }
+    pthread_mutex_unlock(&source->lock);
+    return count;
 }
 
 bool source_nng_connected(struct source_nng *source, const struct event_producer *producer)

@@ -12,6 +12,8 @@
 
 #include "ingest.h"
 
+#include <wire/batch.h>
+
 #define SOURCE_NNG_CONNECTIONS_DEFAULT 256u
 #define SOURCE_NNG_MESSAGE_MAX_BYTES   262144u
 #define SOURCE_NNG_STALL_MS            10000
@@ -56,6 +58,21 @@ struct source_nng_counters {
     uint64_t recorded;    /* what those say they have recorded; for display only */
 };
 void source_nng_counters(struct source_nng *source, struct source_nng_counters *out);
+
+/* A connected producer that has sent a batch. For display only. */
+struct source_nng_peer {
+    struct event_producer producer;
+    uint64_t pid, uid;          /* as the kernel says; pid 0: of another container */
+    struct batch_totals totals; /* as of its last batch */
+    uint64_t backlog;           /* recorded and neither shipped nor spooled when it sent that batch */
+    double recorded_per_s;      /* over the last SOURCE_NNG_MARKS ticks, as far as there are any */
+};
+/* The first `cap` of them; returns how many there are. */
+size_t source_nng_peers(struct source_nng *source, struct source_nng_peer *out, size_t cap);
+
+/* Once a second, from a timer: what the rates are made of. */
+#define SOURCE_NNG_MARKS 10u
+void source_nng_tick(struct source_nng *source);
 
 /* Whether a connection of this producer is open. */
 bool source_nng_connected(struct source_nng *source, const struct event_producer *producer);

@@ -54,7 +54,7 @@ static bool is_ready(void *context, struct buffer *out)
 
 static int begin(void **context)
 {
-    const struct http_contents contents = {NULL, generation, metrics, is_ready, NULL};
+    const struct http_contents contents = {.generation = generation, .metrics = metrics, .ready = is_ready};
     int fd;
 
     (void)context;
@@ -298,7 +298,7 @@ static void an_address_that_is_not_ours_is_a_clear_error(void **context)
 
 static void a_port_of_connections_just_closed_can_be_taken_again(void **context)
 {
-    const struct http_contents contents = {NULL, generation, metrics, is_ready, NULL};
+    const struct http_contents contents = {.generation = generation, .metrics = metrics, .ready = is_ready};
     struct config_listen again = {.address = "127.0.0.1", .port = port};
     uint16_t same;
     int fd;
