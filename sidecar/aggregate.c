@@ -489,13 +489,31 @@ void aggregate_apply(struct aggregate *aggregate, const struct observation *obse
         count_unobserved(aggregate, labels->source, observation->fault, 1);
 }
 
+/* The slowest record stands for its bucket. Without memory there is just no exemplar. */
+static void show_slowest(const struct aggregate *aggregate, const struct labels *labels,
+                         struct series *series, const struct tally *tally)
+{
+    struct exemplar exemplar = {tally->slowest_ns, tally->slowest_time_ns, tally->slowest, ""};
+    enum histogram_unit unit = series_families[series->family].unit;
+    enum latency_fault fault;
+
+    static_assert(EXEMPLAR_RUN_ID_BYTES == RUN_ID_MAX_BYTES, "the raw label fits");
+    if (tally->slowest_ns <= 0)
+        return;
+    exemplar.run_id[raw_run_id(aggregate, labels, exemplar.run_id)] = '\0';
+    series_exemplify(series, histogram_latency_ns(unit, tally->slowest_ns, &fault).bucket, &exemplar);
+}
+
 static void observe_cells(struct aggregate *aggregate, struct route *route, enum series_family family,
                           const struct tally *tally, uint64_t n)
 {
     struct series *series = n > 0 ? route_series(aggregate, route, family, n) : NULL;
 
-    if (series && !series_observe_tally(&aggregate->store, series, tally))
+    if (!series)
+        return;
+    if (!series_observe_tally(&aggregate->store, series, tally))
         aggregate->failed = true;
+    show_slowest(aggregate, &route->labels, series, tally);
 }
 
 void aggregate_apply_tally(struct aggregate *aggregate, struct labels *labels, const struct tally *tally)
@@ -618,13 +636,13 @@ enum aggregate_merged aggregate_merge(struct aggregate *into, struct aggregate *
 
 /* ---- snapshot ---- */
 
-static int take_snapshot(struct aggregate *aggregate, bool native, struct snapshot *out)
+int aggregate_snapshot_with(struct aggregate *aggregate, unsigned extras, struct snapshot *out)
 {
     struct snapshot_layout *made;
     int status;
 
     pthread_mutex_lock(&aggregate->mutex);
-    status = snapshot_copy(&aggregate->store, aggregate->layout, aggregate->heartbeat, native, out);
+    status = snapshot_copy(&aggregate->store, aggregate->layout, aggregate->heartbeat, extras, out);
     pthread_mutex_unlock(&aggregate->mutex);
     if (status != 0)
         return -1;
@@ -643,10 +661,5 @@ static int take_snapshot(struct aggregate *aggregate, bool native, struct snapsh
 
 int aggregate_snapshot(struct aggregate *aggregate, struct snapshot *out)
 {
-    return take_snapshot(aggregate, false, out);
-}
-
-int aggregate_snapshot_native(struct aggregate *aggregate, struct snapshot *out)
-{
-    return take_snapshot(aggregate, true, out);
+    return aggregate_snapshot_with(aggregate, 0, out);
 }

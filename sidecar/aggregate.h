@@ -14,6 +14,7 @@
 #define AILIVE_SIDECAR_AGGREGATE_H
 
 #include "change.h"
+#include "exemplar.h"
 #include "histogram.h"
 #include "native.h"
 #include "observation.h"
@@ -52,6 +53,9 @@ struct tally {
     uint32_t negative; /* latencies that cannot be observed */
     uint32_t cells[HISTOGRAM_CELLS];
     struct native_tally native; /* the same latencies */
+    int64_t slowest_ns;         /* greatest latency; 0: none to show */
+    int64_t slowest_time_ns;
+    struct exemplar_origin slowest;
 };
 
 /* The same as aggregate_apply() for each of them. */
@@ -122,6 +126,7 @@ struct snapshot_series {
         const struct histogram *histogram;
     };
     const struct snapshot_native *native; /* of histograms, when asked for; NULL: none */
+    const struct exemplar *exemplars;     /* likewise: one a bucket, those without a latency are none */
 };
 
 /* Buckets from slot `first` on; both limits of what native.h says. */
@@ -150,7 +155,13 @@ struct snapshot {
 
 /* Copies what is shown, under the mutex; the caller renders outside it. 0, or -1: out of memory. */
 int aggregate_snapshot(struct aggregate *aggregate, struct snapshot *out);
-int aggregate_snapshot_native(struct aggregate *aggregate, struct snapshot *out); /* with native buckets */
+
+/* The same, with what only some forms show. */
+enum snapshot_extra {
+    SNAPSHOT_NATIVE = 1,
+    SNAPSHOT_EXEMPLARS = 2
+};
+int aggregate_snapshot_with(struct aggregate *aggregate, unsigned extras, struct snapshot *out);
 void snapshot_free(struct snapshot *snapshot);
 
 #endif

@@ -266,8 +266,10 @@ static uint64_t contents_generation(void *context)
 
 static int snapshot_for(const struct sidecar *sidecar, enum expose_format format, struct snapshot *out)
 {
-    return format == EXPOSE_PROTO ? aggregate_snapshot_native(sidecar->aggregate, out)
-                                  : aggregate_snapshot(sidecar->aggregate, out);
+    static const unsigned extras[EXPOSE_FORMATS] = {
+        [EXPOSE_OPENMETRICS] = SNAPSHOT_EXEMPLARS, [EXPOSE_PROTO] = SNAPSHOT_NATIVE};
+
+    return aggregate_snapshot_with(sidecar->aggregate, extras[format], out);
 }
 
 static bool contents_metrics(void *context, enum expose_format format, struct buffer *out)

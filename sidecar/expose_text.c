@@ -239,44 +239,79 @@ static size_t le_offset(const char *labels)
     return (size_t)(at - labels);
 }
 
-static bool line_bucket(struct buffer *out, struct name name, const char *labels, size_t le,
-                        const char *bound, uint64_t count)
+#define EXEMPLAR_BYTES 256u
+
+/* ` # {labels} value time`: which record it was, in fewer than OpenMetrics' 128 characters. */
+static char *put_exemplar(char *at, const struct exemplar *exemplar, enum histogram_unit unit)
 {
-    const char *behind = labels + le;
-    size_t behind_len = strlen(behind);
-    char *at = line_room(out, name, le + behind_len);
+    const struct exemplar_origin *origin = &exemplar->origin;
+
+    at = put_text(at, " # {event=\"");
+    event_producer_format(&origin->producer, at);
+    at += EVENT_PRODUCER_HEX;
+    *at++ = '.';
+    at = put_whole(at, origin->ring);
+    *at++ = ':';
+    at = put_whole(at, origin->seq);
+    at = put_text(at, "\",run_id=\"");
+    at = put_text(at, exemplar->run_id);
+    at = put_text(at, "\"} ");
+    at += expose_number((double)exemplar->latency_ns / (unit == HISTOGRAM_MS ? 1e6 : 1e9), at);
+    *at++ = ' ';
+    return at + expose_number((double)exemplar->time_ns / 1e9, at);
+}
+
+struct bucket {
+    const char *labels;
+    size_t le; /* where le belongs in them */
+    const char *bound;
+    uint64_t count;
+    const struct exemplar *exemplar; /* NULL: none */
+};
+
+static bool line_bucket(struct buffer *out, struct name name, enum histogram_unit unit,
+                        const struct bucket *bucket)
+{
+    const char *behind = bucket->labels + bucket->le;
+    size_t le = bucket->le, behind_len = strlen(behind);
+    char *at = buffer_room(out, name.len + le + behind_len + 64 + EXPOSE_NUMBER_BYTES + EXEMPLAR_BYTES);
 
     if (!at)
         return false;
     at = put(at, name.bytes, name.len);
     at = put_text(at, "_bucket{");
-    at = put(at, labels, le);
-    if (le > 0 && labels[le - 1] != ',') /* labels before le end with their comma unless they are the last */
+    at = put(at, bucket->labels, le);
+    if (le > 0 && at[-1] != ',') /* labels before le end with their comma unless they are the last */
         *at++ = ',';
     at = put_text(at, "le=\"");
-    at = put_text(at, bound);
+    at = put_text(at, bucket->bound);
     *at++ = '"';
     if (behind_len > 0)
         *at++ = ',';
     at = put(at, behind, behind_len);
     at = put_text(at, "} ");
-    return line_done(out, put_whole_number(at, count));
+    at = put_whole_number(at, bucket->count);
+    if (bucket->exemplar && bucket->exemplar->latency_ns > 0)
+        at = put_exemplar(at, bucket->exemplar, unit);
+    return line_done(out, at);
 }
 
-static bool put_histogram(struct buffer *out, struct name name, enum histogram_unit unit,
+static bool put_histogram(const struct expose *expose, struct name name, enum histogram_unit unit,
                           const struct snapshot_series *series)
 {
     const struct histogram *histogram = series->histogram;
-    size_t le = le_offset(series->labels);
-    uint64_t count = 0;
+    bool exemplars = series->exemplars && expose->format == EXPOSE_OPENMETRICS;
+    struct bucket bucket = {.labels = series->labels, .le = le_offset(series->labels)};
 
     for (unsigned i = 0; i <= HISTOGRAM_BOUNDS; i++) {
-        count += histogram->buckets[i];
-        if (!line_bucket(out, name, series->labels, le, histogram_bound_text(unit, i), count))
+        bucket.bound = histogram_bound_text(unit, i);
+        bucket.count += histogram->buckets[i];
+        bucket.exemplar = exemplars ? &series->exemplars[i] : NULL;
+        if (!line_bucket(expose->out, name, unit, &bucket))
             return false;
     }
-    return line_number(out, name, "_sum", series->labels, histogram_sum(histogram, unit)) &&
-           line_count(out, name, "_count", series->labels, count);
+    return line_number(expose->out, name, "_sum", series->labels, histogram_sum(histogram, unit)) &&
+           line_count(expose->out, name, "_count", series->labels, bucket.count);
 }
 
 static bool put_created(const struct expose *expose, const struct snapshot_family *family, const char *labels)
@@ -298,8 +333,7 @@ static bool put_one(struct expose *expose, const struct snapshot_family *family,
     case FAMILY_HISTOGRAM:
         break;
     }
-    return put_histogram(expose->out, name, family->unit, series) &&
-           put_created(expose, family, series->labels);
+    return put_histogram(expose, name, family->unit, series) && put_created(expose, family, series->labels);
 }
 
 bool expose_text_snapshot(struct expose *expose, const struct snapshot *snapshot)

@@ -527,6 +527,8 @@ static void unit_apply_portion(struct ingest *ingest, const struct ingest_unit *
         return;
     }
     at = run->observation + (size_t)(portion->range.first - run->first);
+    if (unit->rows != NULL)
+        rows_from(unit->rows, &run->producer, run->ring, run->first - run->observation);
     unit_apply(ingest, unit, at, at + (size_t)count, result);
 }
 

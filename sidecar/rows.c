@@ -198,7 +198,7 @@ static inline int64_t cell64(const unsigned char *column, size_t i)
     return value;
 }
 
-static inline void tally_add(struct tally *tally, int64_t time_ns, int64_t latency_ns)
+static inline void tally_add(struct tally *tally, size_t row, int64_t time_ns, int64_t latency_ns)
 {
     if (tally->count++ == 0 || time_ns > tally->last_ns)
         tally->last_ns = time_ns;
@@ -206,14 +206,26 @@ static inline void tally_add(struct tally *tally, int64_t time_ns, int64_t laten
         tally->cells[histogram_cell(latency_ns)]++;
         native_tally_add(&tally->native, latency_ns);
         tally->sum_ns += latency_ns;
+        if (latency_ns > tally->slowest_ns) {
+            tally->slowest_ns = latency_ns;
+            tally->slowest_time_ns = time_ns;
+            tally->slowest.seq = row;
+        }
     } else if (latency_ns != AILIVE_NO_LATENCY) {
         tally->negative++;
     }
 }
 
 /* What of a kind's tally counts. */
-static void tally_apply(struct aggregate *aggregate, struct rows_kind *kind, struct tally *tally)
+static void tally_apply(const struct rows *rows, struct aggregate *aggregate, struct rows_kind *kind,
+                        struct tally *tally)
 {
+    uint64_t row = tally->slowest.seq;
+
+    tally->slowest = rows->origin;
+    tally->slowest.seq += row;
+    if (!kind->timed || !rows->has_origin)
+        tally->slowest_ns = 0;
     if (!kind->timed) {
         memset(tally->cells, 0, sizeof(tally->cells));
         native_tally_clear(&tally->native);
@@ -228,6 +240,7 @@ static void tally_clear(struct tally *tally)
     native_tally_clear(&tally->native);
     tally->sum_ns = 0;
     tally->last_ns = 0;
+    tally->slowest_ns = 0;
     tally->count = tally->negative = 0;
     memset(tally->cells, 0, sizeof(tally->cells));
 }
@@ -241,7 +254,7 @@ static void apply_kinds(struct rows *rows, struct aggregate *aggregate, size_t f
 
     for (size_t i = first; i < end; i++)
         if (which[i] - base < ROWS_TALLIES) /* wraps for those before */
-            tally_add(&tallies[which[i] - base], cell64(rows->time, i), cell64(rows->latency, i));
+            tally_add(&tallies[which[i] - base], i, cell64(rows->time, i), cell64(rows->latency, i));
     for (size_t k = base; k < rows->kind_count && k - base < ROWS_TALLIES; k++) {
         struct tally *tally = &tallies[k - base];
 
@@ -249,9 +262,15 @@ static void apply_kinds(struct rows *rows, struct aggregate *aggregate, size_t f
             continue;
         *(rows->kinds[k].valid ? counted : invalid) += tally->count;
         if (rows->kinds[k].valid)
-            tally_apply(aggregate, &rows->kinds[k], tally);
+            tally_apply(rows, aggregate, &rows->kinds[k], tally);
         tally_clear(tally);
     }
+}
+
+void rows_from(struct rows *rows, const struct event_producer *producer, uint32_t ring, uint64_t first)
+{
+    rows->origin = (struct exemplar_origin){*producer, ring, first};
+    rows->has_origin = true;
 }
 
 void rows_apply(struct rows *rows, struct aggregate *aggregate, size_t first, size_t end, uint64_t *counted,

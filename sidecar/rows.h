@@ -22,6 +22,8 @@ struct rows {
     const unsigned char *time, *latency; /* columns of int64_t, nanoseconds: the batch's, or those below */
     int64_t *own_time, *own_latency;
     struct rows_kind *kinds;
+    struct exemplar_origin origin; /* of row 0 */
+    bool has_origin;
     struct tally *tallies; /* of some kinds at a time; all zero between two rows_apply() */
     size_t kind_count;
     struct rows_slot *table; /* of kinds; open addressing, at most half full */
@@ -43,6 +45,10 @@ void rows_end(struct rows *rows, const struct batch *names);
 /* All of the above for the rows of a decoded batch, whose bytes must live until the last rows_apply(). -1:
  * out of memory. */
 int rows_add_batch(struct rows *rows, const struct batch *batch);
+
+/* Where the rows that are applied from now on come from: `first` is the sequence number of row 0 (or what it
+ * would be, modulo 2^64). Without it there are no exemplars. */
+void rows_from(struct rows *rows, const struct event_producer *producer, uint32_t ring, uint64_t first);
 
 /* Counts rows [first, end) of the run; between aggregate_begin() and aggregate_end(). Adds how many were
  * counted, and how many batch_row_valid() does not let in. */

@@ -172,6 +172,7 @@ const struct series_family_spec series_families[SERIES_FAMILIES] = {
 
 #define HISTOGRAM_VALUE_BYTES ((HISTOGRAM_BOUNDS + 1) * 8 + 16)
 #define VALUE_MAX_BYTES       (HISTOGRAM_VALUE_BYTES + NATIVE_STATE_BYTES)
+#define EXEMPLARS_BYTES       ((HISTOGRAM_BOUNDS + 1) * sizeof(struct exemplar))
 #define FIRST_SLOTS           256u
 
 static size_t label_count(enum series_family family)
@@ -194,6 +195,7 @@ static void series_free(struct series *series)
 {
     free(series->labels);
     free(series->native);
+    free(series->exemplars);
     free(series);
 }
 
@@ -324,6 +326,8 @@ static void start_counting(struct series_store *store, struct series *series)
     series->is_set = false;
     series->counting = (union series_value){.histogram = {.sum_picoseconds = 0}};
     native_clear(series->native);
+    if (series->exemplars)
+        memset(series->exemplars, 0, EXEMPLARS_BYTES);
     store->counted[series->family] += !series->overflow;
 }
 
@@ -382,6 +386,15 @@ bool series_observe_tally(struct series_store *store, struct series *series, con
     histogram_add(&series->counting.histogram, spec->unit, tally->cells, tally->sum_ns);
     touch(store, series);
     return spec->native_name == NULL || native_add(&series->native, &tally->native, tally->sum_ns * 1000);
+}
+
+void series_exemplify(struct series *series, unsigned bucket, const struct exemplar *exemplar)
+{
+    assert(bucket <= HISTOGRAM_BOUNDS);
+    if (!series->exemplars)
+        series->exemplars = calloc(2, EXEMPLARS_BYTES);
+    if (series->exemplars)
+        series->exemplars[bucket] = *exemplar;
 }
 
 void series_set(struct series_store *store, struct series *series, double value)
@@ -585,6 +598,8 @@ void series_committed(struct series_store *store)
     for (struct series *series = store->dirty; series; series = series->next_dirty) {
         series->committed = series->counting;
         native_commit(series->native);
+        if (series->exemplars)
+            memcpy(series->exemplars + HISTOGRAM_BOUNDS + 1, series->exemplars, EXEMPLARS_BYTES);
         store->shape += !series->shown;
         series->shown = true;
         series->dirty = false;
@@ -634,6 +649,8 @@ bool series_restore(struct series_store *store, const void *key, size_t key_len,
     series->counting = series->committed = restored;
     free(series->native);
     series->native = native;
+    free(series->exemplars);
+    series->exemplars = NULL;
     series->is_set = true;
     series->shown = true;
     store->shape++;

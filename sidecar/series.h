@@ -83,6 +83,8 @@ struct series {
     char *labels; /* as in snapshot_series */
     uint32_t labels_len;
     union series_value counting, committed;
+    struct exemplar
+        *exemplars; /* of histograms, one a bucket: those being counted, then those committed; NULL: none */
     struct native *native; /* of histograms of a family with a native name; has both values */
     size_t key_len;
     unsigned char key[];
@@ -114,6 +116,9 @@ void series_add(struct series_store *store, struct series *series, uint64_t n);
 bool series_observe(struct series_store *store, struct series *series, const struct latency *latency);
 bool series_observe_tally(struct series_store *store, struct series *series, const struct tally *tally);
 /* Both false: out of memory. */
+
+/* The exemplar of a bucket from the next commit on. Without memory it stays as it was. */
+void series_exemplify(struct series *series, unsigned bucket, const struct exemplar *exemplar);
 void series_set(struct series_store *store, struct series *series, double value);
 void series_raise(struct series_store *store, struct series *series, double value); /* never lowers it */
 

@@ -2,6 +2,7 @@
 #include "snapshot.h"
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +22,7 @@ struct snapshot_layout {
     struct place places[]; /* family by family, sorted by labels; the texts behind them */
 };
 
-/* One block of memory: families, series; behind them the histograms, then the native buckets. */
+/* One block of memory: families, series; behind them the histograms, then the extras. */
 struct snapshot_block {
     struct snapshot_family families[SERIES_FAMILIES];
     struct snapshot_series series[];
@@ -143,6 +144,7 @@ static void fill(const struct snapshot_layout *layout, struct snapshot_block *bl
             __builtin_prefetch(&layout->places[i + AHEAD].series->committed);
         block->series[i].labels = place->labels;
         block->series[i].native = NULL;
+        block->series[i].exemplars = NULL;
         if (place->series)
             copy_value(&block->series[i], place->series, &histogram);
         else
@@ -150,62 +152,85 @@ static void fill(const struct snapshot_layout *layout, struct snapshot_block *bl
     }
 }
 
-/* ---- native buckets ---- */
+/* ---- extras ---- */
 
-static size_t native_bytes(const struct native *native)
+#define EXEMPLARS_BYTES ((HISTOGRAM_BOUNDS + 1) * sizeof(struct exemplar))
+
+static size_t aligned(size_t bytes)
 {
-    const size_t align = _Alignof(struct snapshot_native);
-    size_t bytes = sizeof(struct snapshot_native) + native->count * sizeof(native->counts[0]);
+    const size_t align = _Alignof(max_align_t);
 
     return (bytes + align - 1) / align * align;
 }
 
-static size_t natives_measure(const struct snapshot_layout *layout)
+static size_t native_bytes(const struct native *native)
+{
+    return aligned(sizeof(struct snapshot_native) + native->count * sizeof(native->counts[0]));
+}
+
+static size_t extras_measure(const struct snapshot_layout *layout, unsigned extras)
 {
     size_t bytes = 0;
 
-    for (size_t i = 0; i < layout->total; i++)
-        if (layout->places[i].series && layout->places[i].series->native)
-            bytes += native_bytes(layout->places[i].series->native);
+    for (size_t i = 0; extras != 0 && i < layout->total; i++) {
+        const struct series *series = layout->places[i].series;
+
+        if (series && series->native && (extras & SNAPSHOT_NATIVE))
+            bytes += native_bytes(series->native);
+        if (series && series->exemplars && (extras & SNAPSHOT_EXEMPLARS))
+            bytes += aligned(EXEMPLARS_BYTES);
+    }
     return bytes;
 }
 
-static void natives_fill(const struct snapshot_layout *layout, struct snapshot_block *block, char *at)
+static char *native_put(struct snapshot_series *out, const struct native *native, char *at)
 {
-    for (size_t i = 0; i < layout->total; i++) {
-        const struct native *native = layout->places[i].series ? layout->places[i].series->native : NULL;
-        struct snapshot_native *copy = (struct snapshot_native *)(void *)at;
+    struct snapshot_native *copy = (struct snapshot_native *)(void *)at;
 
-        if (!native)
-            continue;
-        *copy = (struct snapshot_native){native->sum_picoseconds[1], native->first, native->count};
-        memcpy(copy->counts, native->counts + native->count, native->count * sizeof(native->counts[0]));
-        block->series[i].native = copy;
-        at += native_bytes(native);
+    *copy = (struct snapshot_native){native->sum_picoseconds[1], native->first, native->count};
+    memcpy(copy->counts, native->counts + native->count, native->count * sizeof(native->counts[0]));
+    out->native = copy;
+    return at + native_bytes(native);
+}
+
+static char *exemplars_put(struct snapshot_series *out, const struct exemplar *exemplars, char *at)
+{
+    memcpy(at, exemplars + HISTOGRAM_BOUNDS + 1, EXEMPLARS_BYTES);
+    out->exemplars = (const struct exemplar *)(void *)at;
+    return at + aligned(EXEMPLARS_BYTES);
+}
+
+static void extras_fill(const struct snapshot_layout *layout, struct snapshot_block *block, unsigned extras,
+                        char *at)
+{
+    for (size_t i = 0; extras != 0 && i < layout->total; i++) {
+        const struct series *series = layout->places[i].series;
+
+        if (series && series->native && (extras & SNAPSHOT_NATIVE))
+            at = native_put(&block->series[i], series->native, at);
+        if (series && series->exemplars && (extras & SNAPSHOT_EXEMPLARS))
+            at = exemplars_put(&block->series[i], series->exemplars, at);
     }
 }
 
 int snapshot_copy(const struct series_store *store, struct snapshot_layout *layout, const char *heartbeat,
-                  bool native, struct snapshot *out)
+                  unsigned extras, struct snapshot *out)
 {
-    const size_t align = _Alignof(struct histogram);
     struct snapshot_block *block;
     size_t bytes, histogram_bytes;
 
     layout = layout && layout->shape == store->shape ? layout_use(layout) : layout_make(store, heartbeat);
     if (!layout)
         return -1;
-    bytes = sizeof(*block) + layout->total * sizeof(block->series[0]);
-    bytes = (bytes + align - 1) / align * align;
+    bytes = aligned(sizeof(*block) + layout->total * sizeof(block->series[0]));
     histogram_bytes = layout->histograms * sizeof(struct histogram);
-    block = malloc(bytes + histogram_bytes + (native ? natives_measure(layout) : 0));
+    block = malloc(bytes + histogram_bytes + extras_measure(layout, extras));
     if (!block) {
         snapshot_layout_release(layout);
         return -1;
     }
     fill(layout, block, (struct histogram *)(void *)((char *)block + bytes));
-    if (native)
-        natives_fill(layout, block, (char *)block + bytes + histogram_bytes);
+    extras_fill(layout, block, extras, (char *)block + bytes + histogram_bytes);
     *out = (struct snapshot){block->families, SERIES_FAMILIES, layout, block};
     return 0;
 }

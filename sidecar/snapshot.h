@@ -10,10 +10,11 @@
 
 #include "series.h"
 
-/* Under the aggregate's mutex. native: with their buckets. layout: of an earlier snapshot, or NULL. 0, or -1:
- * out of memory. When snapshot_sort() has not been called yet, the series of a family stand in no order. */
+/* Under the aggregate's mutex. extras: enum snapshot_extra. layout: of an earlier snapshot, or NULL. 0, or
+ * -1: out of memory. When snapshot_sort() has not been called yet, the series of a family stand in no order.
+ */
 int snapshot_copy(const struct series_store *store, struct snapshot_layout *layout, const char *heartbeat,
-                  bool native, struct snapshot *out);
+                  unsigned extras, struct snapshot *out);
 
 /* Outside the mutex, once after snapshot_copy(). made: a layout for the next snapshots, with one user, when
  * the old one did not fit any more; else NULL. 0, or -1: out of memory. */

@@ -7,6 +7,7 @@ import pathlib
 import re
 import socket
 import sys
+import time
 import unittest
 import urllib.error
 import urllib.request
@@ -80,6 +81,38 @@ class Exposition(StackTest):
         after = exposition.check_protobuf(fetch(second.url + "/metrics", Accept=exposition.PROTOBUF)[1])
         self.assertTrue(before["ailive_decision_latency_seconds"]["samples"])
         self.assertEqual(before["ailive_decision_latency_seconds"], after["ailive_decision_latency_seconds"])
+
+    def test_exemplars_name_the_record_in_openmetrics_alone(self):
+        sidecar = self.filled()
+        self.assertNotIn(b" # {", fetch(sidecar.url + "/metrics")[1])
+        families = exposition.check_openmetrics(fetch(sidecar.url + "/metrics", Accept=OPENMETRICS)[1].decode())
+        exemplars = {series: exemplar for family in families.values()
+                     for series, exemplar in family.get("exemplars", {}).items()}
+        names = {name for name, _ in exemplars}
+        self.assertLessEqual({"peaktrade_ai_decision_latency_seconds_bucket", "peaktrade_ai_decision_latency_ms_bucket"},
+                             names)
+        for (name, labels), (told, value, at) in exemplars.items():
+            self.assertRegex(told["event"], r"^[0-9a-f]{32}\.\d+:\d+$")
+            self.assertEqual("sdk", told["run_id"])
+            self.assertLess(abs(at - time.time()), 60)
+            count = exposition.values(families)[name, labels]
+            below = [exposition.values(families)[other] for other in exposition.values(families)
+                     if other[0] == name and {**dict(other[1]), "le": ""} == {**dict(labels), "le": ""}
+                     and exposition.number(dict(other[1])["le"]) < exposition.number(dict(labels)["le"])]
+            self.assertGreater(count, max(below, default=0), "an exemplar in an empty bucket")
+
+    def test_prometheus_keeps_the_exemplars(self):
+        sidecar = self.filled()
+        url = self.prometheus(f"""global: {{scrape_interval: 1s}}
+scrape_configs:
+- job_name: ai_live
+  static_configs: [{{targets: ["127.0.0.1:{sidecar.port}"]}}]
+""", "--enable-feature=exemplar-storage")
+        now = time.time()
+        kept = wait_for("exemplars", lambda: self.prometheus_get(
+            url, "/api/v1/query_exemplars", query="peaktrade_ai_decision_latency_seconds_bucket", start=now - 600,
+            end=now + 600), 30)
+        self.assertEqual({"sdk"}, {exemplar["labels"]["run_id"] for series in kept for exemplar in series["exemplars"]})
 
     def test_the_strict_parser_of_openmetrics_takes_all_of_it(self):
         sidecar = self.filled("--created-series")

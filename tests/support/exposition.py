@@ -30,6 +30,16 @@ def number(text):
     return float({"+Inf": "inf", "-Inf": "-inf", "NaN": "nan"}.get(text, text))
 
 
+def check_exemplar(name, labels, value, text):
+    """An OpenMetrics exemplar: of a bucket, within it, at most 128 characters of labels."""
+    match = re.fullmatch(r"\{(.*)\} (\S+) (\S+)", text)
+    assert match and name.endswith("_bucket"), f"no exemplar: {text}"
+    exemplar = labels_of(match.group(1))
+    assert sum(len(key) + len(value) for key, value in exemplar) <= 128, f"too long: {text}"
+    assert number(match.group(2)) <= number(dict(labels)["le"]), f"beyond its bucket: {text}"
+    return dict(exemplar), number(match.group(2)), number(match.group(3))
+
+
 def check_families(lines, suffixes):
     families, current, seen = {}, None, set()
     for line in lines:
@@ -45,7 +55,7 @@ def check_families(lines, suffixes):
             continue
         match = SAMPLE.match(line)
         assert match, f"no sample: {line!r}"
-        name, labels, value, _ = match.groups()
+        name, labels, value, exemplar = match.groups()
         assert current is not None and families[current]["type"] in suffixes, f"a sample without its family: {line}"
         allowed = [current + suffix for suffix in suffixes[families[current]["type"]]]
         assert name in allowed, f"family {current} is split by {name}"
@@ -55,6 +65,9 @@ def check_families(lines, suffixes):
         le = dict(series[1]).get("le")
         assert le is None or re.fullmatch(r"\d+\.\d+|\+Inf", le), f"le is no float: {line}"
         families[current]["samples"][series] = number(value)
+        if exemplar is not None:
+            assert suffixes is OPENMETRICS, f"an exemplar in the text format: {line}"
+            families[current].setdefault("exemplars", {})[series] = check_exemplar(name, series[1], value, exemplar)
     return families
 
 

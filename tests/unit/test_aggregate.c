@@ -761,14 +761,14 @@ static void state_without_native_buckets_is_read(void **state)
     render();
     assert_string_equal(shown.bytes, before);
     free(before);
-    assert_int_equal(aggregate_snapshot_native(aggregate, &snapshot), 0);
+    assert_int_equal(aggregate_snapshot_with(aggregate, SNAPSHOT_NATIVE, &snapshot), 0);
     family = &snapshot.families[SERIES_LATENCY_SECONDS];
     for (size_t i = 0; i < family->series_count; i++)
         assert_null(family->series[i].native);
     snapshot_free(&snapshot);
     apply_everything();
     commit();
-    assert_int_equal(aggregate_snapshot_native(aggregate, &snapshot), 0);
+    assert_int_equal(aggregate_snapshot_with(aggregate, SNAPSHOT_NATIVE, &snapshot), 0);
     family = &snapshot.families[SERIES_LATENCY_SECONDS];
     assert_true(family->series_count > 0 && family->series[0].native != NULL);
     snapshot_free(&snapshot);
@@ -793,7 +793,7 @@ static void native_buckets_are_committed_with_the_rest(void **state)
     commit();
     apply_everything();
     for (unsigned round = 0; round < 2; round++) {
-        assert_int_equal(aggregate_snapshot_native(aggregate, &snapshot), 0);
+        assert_int_equal(aggregate_snapshot_with(aggregate, SNAPSHOT_NATIVE, &snapshot), 0);
         for (size_t f = 0; f < snapshot.family_count; f++)
             for (size_t i = 0; snapshot.families[f].native_name && i < snapshot.families[f].series_count;
                  i++) {

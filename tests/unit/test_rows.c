@@ -123,8 +123,8 @@ static void check_aggregates_equal(struct aggregate *a, struct aggregate *b)
 
     aggregate_committed(a);
     aggregate_committed(b);
-    assert_int_equal(aggregate_snapshot_native(a, &one), 0);
-    assert_int_equal(aggregate_snapshot_native(b, &other), 0);
+    assert_int_equal(aggregate_snapshot_with(a, SNAPSHOT_NATIVE, &one), 0);
+    assert_int_equal(aggregate_snapshot_with(b, SNAPSHOT_NATIVE, &other), 0);
     for (size_t f = 0; f < one.family_count; f++) {
         assert_int_equal(one.families[f].series_count, other.families[f].series_count);
         for (size_t i = 0; i < one.families[f].series_count; i++)
