@@ -170,7 +170,7 @@ scrape_configs:
 
     def test_idle_connections_do_not_keep_a_scrape_waiting(self):
         sidecar = Sidecar(self)
-        idle = [socket.create_connection(("127.0.0.1", sidecar.port), timeout=5) for _ in range(160)]
+        idle = [socket.create_connection(("127.0.0.1", sidecar.port), timeout=5) for _ in range(200)]
         self.addCleanup(lambda: [connection.close() for connection in idle])
         exposition.check_text(sidecar.get())
 

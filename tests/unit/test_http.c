@@ -27,6 +27,7 @@ static char error[512], answer[65536];
 static _Atomic bool ready;
 static uint16_t port;
 
+static _Atomic bool starting;
 static _Atomic uint64_t commits, renderings;
 static char *filling; /* pages of this text, or NULL: a small one */
 
@@ -40,6 +41,8 @@ static bool metrics(void *context, enum expose_format format, struct buffer *out
 {
     (void)context;
     renderings++;
+    if (starting)
+        return false;
     if (filling != NULL)
         return buffer_add_text(out, filling);
     return buffer_add_text(out, format == EXPOSE_OPENMETRICS ? "# EOF\n" : "# TYPE a counter\na 1.0\n");
@@ -192,6 +195,16 @@ static void a_target_may_name_the_host(void **context)
     has_status(asked(REQUEST("GET", "http://x/nothing")), "404");
 }
 
+static void while_there_are_no_metrics_it_says_so_and_is_healthy(void **context)
+{
+    (void)context;
+    starting = true;
+    has_status(asked(REQUEST("GET", "/metrics")), "503");
+    has_status(asked(REQUEST("GET", "/-/healthy")), "200");
+    starting = false;
+    has_status(asked(REQUEST("GET", "/metrics")), "200");
+}
+
 static void the_form_is_what_accept_prefers(void **context)
 {
     (void)context;
@@ -230,7 +243,7 @@ static void a_commit_makes_the_page_new(void **context)
 /* More clients than there may be, all silent: the next one is answered at once, without a timer's help. */
 static void idle_connections_at_the_limit_give_way(void **context)
 {
-    int fds[HTTP_CONNECTIONS_MAX + 20];
+    int fds[HTTP_CONNECTIONS_MAX + 72];
     const unsigned count = sizeof(fds) / sizeof(fds[0]);
 
     (void)context;
@@ -326,6 +339,7 @@ int main(void)
         TEST(nonsense_gets_an_error_and_the_next_one_an_answer),
         TEST(silent_clients_do_not_keep_others_from_answers),
         TEST(a_target_may_name_the_host),
+        TEST(while_there_are_no_metrics_it_says_so_and_is_healthy),
         TEST(the_form_is_what_accept_prefers),
         TEST(gzip_is_said_and_begins_as_gzip_does),
         TEST(a_commit_makes_the_page_new),
