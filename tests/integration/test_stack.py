@@ -4,6 +4,7 @@ does when something is in the way."""
 import http.server
 import os
 import pathlib
+import re
 import signal
 import socket
 import sys
@@ -11,7 +12,7 @@ import threading
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from support.stack import AILIVE, OperatorTest, Sidecar, main, wait_for  # noqa: E402
+from support.stack import AILIVE, OperatorTest, Prometheus, Sidecar, main, wait_for  # noqa: E402
 
 
 class WebService(http.server.BaseHTTPRequestHandler):
@@ -78,6 +79,23 @@ class Stack(OperatorTest):
         self.assertEqual(5, checked.count(": OK"))
         for word in ("who:", "why:", "what changed:", "result:"):
             self.assertIn(word, (own / "OPERATOR_NOTE.txt").read_text())
+
+
+class Broken(OperatorTest):
+    def test_a_real_prometheus_without_a_job_and_rules_fails_just_these_two(self):
+        sidecar = Sidecar(self)
+        self.emit("--ipc", self.ipc, "--n", "3")
+
+        def edit(config):
+            self.assertIn("rule_files", config)
+            return re.sub(r"rule_files:\n.*\n", "", config).split("  - job_name: shadow_mvs")[0]
+        prometheus = Prometheus(self, sidecar.port, edit=edit)
+        wait_for("a scrape", lambda: prometheus.value("sum(peaktrade_ai_decisions_total)") == 3)
+        wait_for("the other target's first", lambda: len(prometheus.query("up")) == 2)
+        lines = self.ailive("verify", "--prom-url", prometheus.url, "--exporter-url", sidecar.url, "--wait-s", "0",
+                            status=1)
+        self.assertEqual(["up_jobs_rc", "alerts_loaded"],
+                         [line.split("|")[1] for line in lines if line.startswith("FAIL|")])
 
 
 class InTheWay(OperatorTest):
@@ -154,6 +172,8 @@ class Mock(OperatorTest):
         mock.terminate()
         self.assertEqual(0, mock.wait(timeout=10))
         self.run_ok(AILIVE, "port", str(web), str(shadow))
+        for wrong in ([], ["x"], ["0"], ["65536"]):
+            self.run_ok(AILIVE, "port", *wrong, status=2)
 
     def free(self, port):
         with socket.socket() as probe:
