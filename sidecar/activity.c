@@ -174,11 +174,11 @@ static int produce(struct run *run)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
-/* Until both are counted, or ACTIVITY_WAIT_MS is over: then after holds what was seen last. */
-static int wait_counted(struct run *run, struct counts before, struct counts *after)
+/* Until both are counted, or the time is over: then after holds what was seen last. */
+static int wait_counted(struct run *run, uint64_t wait_s, struct counts before, struct counts *after)
 {
     const struct timespec pause = {.tv_nsec = POLL_MS * 1000000L};
-    int64_t end_ms = now_monotonic_ms() + ACTIVITY_WAIT_MS;
+    int64_t end_ms = now_monotonic_ms() + (int64_t)wait_s * 1000;
 
     for (;;) {
         if (read_metrics(run) != 0)
@@ -215,19 +215,19 @@ static int summarise(struct run *run, struct counts before, struct counts after,
                           run->error_cap);
 }
 
-static int demonstrate(struct run *run, const char *folder)
+static int demonstrate(struct run *run, const struct activity_options *options)
 {
     struct evidence *evidence = &run->out->evidence;
     struct counts before, after;
     int producer;
 
     if (read_metrics(run) != 0 ||
-        evidence_open(evidence, "ai_live_activity_demo", folder, run->error, run->error_cap) != 0 ||
+        evidence_open(evidence, "ai_live_activity_demo", options->out, run->error, run->error_cap) != 0 ||
         evidence_write(evidence, "metrics_before.txt", &run->metrics, run->error, run->error_cap) != 0)
         return -1;
     before = count_decisions(run);
     producer = produce(run);
-    if (producer < 0 || wait_counted(run, before, &after) != 0 ||
+    if (producer < 0 || wait_counted(run, options->wait_s, before, &after) != 0 ||
         evidence_write(evidence, "metrics_after.txt", &run->metrics, run->error, run->error_cap) != 0)
         return -1;
     return summarise(run, before, after, producer);
@@ -265,7 +265,7 @@ int activity_run(const struct activity_options *options, struct activity *out, c
     run->error_cap = error_cap;
     run->get = http_get_new(error, error_cap);
     if (run->get != NULL && settle(run, options) == 0)
-        status = demonstrate(run, options->out);
+        status = demonstrate(run, options);
     buffer_fini(&run->metrics);
     http_get_free(run->get);
     free(run);

@@ -10,7 +10,8 @@
 
 #include <stdint.h>
 
-#define ACTIVITY_WAIT_MS 10000 /* for the two events to be counted */
+#define ACTIVITY_WAIT_DEFAULT_S 10u
+#define ACTIVITY_WAIT_MAX_S     600u
 
 struct activity_options {
     const char *ipc_url;      /* through the SDK */
@@ -20,6 +21,7 @@ struct activity_options {
     const char *run_id;       /* NULL: $RUN_ID, else $PEAK_TRADE_AI_RUN_ID, else na */
     const char *component;    /* NULL: $COMPONENT, else $PEAK_TRADE_AI_COMPONENT, else execution_watch */
     const char *out;          /* NULL: .local_tmp/ai_live_activity_demo_STAMP */
+    uint64_t wait_s;          /* for the two events to be counted */
 };
 
 struct activity {

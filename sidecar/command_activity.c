@@ -4,6 +4,7 @@
  */
 #include "activity.h"
 #include "command.h"
+#include "config.h"
 
 #include <stdio.h>
 
@@ -17,6 +18,7 @@ static const char help[] =
     "  --run-id R          default $RUN_ID, else $PEAK_TRADE_AI_RUN_ID, else na\n"
     "  --component C       default $COMPONENT, else $PEAK_TRADE_AI_COMPONENT, else execution_watch\n"
     "  --out DIR           evidence; default .local_tmp/ai_live_activity_demo_STAMP\n"
+    "  --wait-s S          for both to be counted, at most so long; 0 to 600 (default 10)\n"
     "  --help, --version\n"
     "\n"
     "$PY_CMD is accepted and not needed: nothing here runs Python.\n"
@@ -28,7 +30,8 @@ enum {
     OPTION_EXPORTER_URL,
     OPTION_RUN_ID,
     OPTION_COMPONENT,
-    OPTION_OUT
+    OPTION_OUT,
+    OPTION_WAIT
 };
 
 static const struct option options[] = {{"jsonl", required_argument, 0, OPTION_JSONL},
@@ -37,6 +40,7 @@ static const struct option options[] = {{"jsonl", required_argument, 0, OPTION_J
                                         {"run-id", required_argument, 0, OPTION_RUN_ID},
                                         {"component", required_argument, 0, OPTION_COMPONENT},
                                         {"out", required_argument, 0, OPTION_OUT},
+                                        {"wait-s", required_argument, 0, OPTION_WAIT},
                                         COMMAND_COMMON_OPTIONS,
                                         {0, 0, 0, 0}};
 
@@ -58,15 +62,27 @@ static const char **place(struct activity_options *wanted, int option)
     }
 }
 
+static int take_option(struct activity_options *wanted, int option, const char *value)
+{
+    char error[256];
+
+    if (option != OPTION_WAIT)
+        *place(wanted, option) = value;
+    else if (!config_number("--wait-s", value, 0, ACTIVITY_WAIT_MAX_S, &wanted->wait_s, error, sizeof(error)))
+        return command_usage("activity", "%s", error);
+    return COMMAND_OK;
+}
+
 int command_activity(int argc, char **argv)
 {
-    struct activity_options wanted = {0};
+    struct activity_options wanted = {.wait_s = ACTIVITY_WAIT_DEFAULT_S};
     struct activity activity;
     char error[1024];
     int option, status;
 
     while ((option = command_next_option(argc, argv, options, help, &status)) >= 0)
-        *place(&wanted, option) = optarg;
+        if ((status = take_option(&wanted, option, optarg)) != COMMAND_OK)
+            return status;
     if (option == -2)
         return status;
     if (optind < argc)

@@ -121,7 +121,8 @@ static int write_text(struct run *run, const char *name, bool made)
 /* A demo that fails is told; the proof decides. */
 static void demonstrate(struct run *run)
 {
-    struct activity_options wanted = {.exporter_url = run->wanted.exporter_url};
+    struct activity_options wanted = {.exporter_url = run->wanted.exporter_url,
+                                      .wait_s = ACTIVITY_WAIT_DEFAULT_S};
 
     if (!activity_exporter_answers(wanted.exporter_url)) {
         printf("NEXT|activity: left out, the exporter does not answer: bash sidecar/ops/up.sh\n");

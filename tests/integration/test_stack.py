@@ -147,6 +147,30 @@ class Activity(OperatorTest):
         self.assertEqual(2, len(events.read_text().splitlines()))
         self.assertIn("accepts_before=1", self.ailive("activity", env=env))  # counted on from what is there
 
+    def test_one_event_of_the_two_is_not_enough(self):
+        """By an exporter of the test's own, on which one kind of decision rises and the other does not."""
+        for rising, steady in (("accept", "reject"), ("reject", "accept")):
+            class Exporter(http.server.BaseHTTPRequestHandler):
+                asked = 0
+
+                def do_GET(self):
+                    type(self).asked += 1
+                    self.send_response(200)
+                    self.end_headers()
+                    for decision, value in ((rising, self.asked), (steady, 1)):
+                        self.wfile.write(b'peaktrade_ai_decisions_total{decision="%s",run_id="r"} %d\n'
+                                         % (decision.encode(), value))
+
+                log_message = WebService.log_message
+            exporter = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Exporter)
+            threading.Thread(target=exporter.serve_forever, args=(0.02,), daemon=True).start()
+            lines = self.ailive("activity", "--exporter-url", f"http://127.0.0.1:{exporter.server_address[1]}",
+                                "--run-id", "r", "--jsonl", "events.jsonl", "--wait-s", "1", status=1)
+            self.assertEqual("RESULT=FAIL", lines[-1])
+            self.assertIn("NEXT|the events were not counted", lines[-2])
+            exporter.shutdown()
+            exporter.server_close()
+
     def test_without_an_exporter_it_says_so_and_leaves_nothing(self):
         done = self.run_ok(AILIVE, "activity", status=1)
         self.assertIn("start it, or name it with --exporter-url", done.stderr.decode())
