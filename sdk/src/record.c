@@ -293,6 +293,12 @@ int ailive_record_slow(struct ailive *instance, int64_t utc_ns, int64_t latency_
     return status;
 }
 
+int ailive_record_words(struct ailive *instance, int64_t time_ns, int64_t latency_ns, uint64_t what,
+                        uint64_t scope)
+{
+    return ailive_put(instance, time_ns, latency_ns, what, scope);
+}
+
 /* ---- closing ---- */
 
 void record_detach(struct ailive *instance)

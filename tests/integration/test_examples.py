@@ -2,6 +2,7 @@
 """The examples of the languages do what they show: built as they stand, run against a sidecar, and counted."""
 import pathlib
 import sys
+import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support.stack import BIN, Sidecar, StackTest, main, total  # noqa: E402
@@ -11,7 +12,7 @@ class Examples(StackTest):
     def counted(self, name, run_id):
         """Runs the example; every one of them decides ten times, two of the ten are rejects."""
         sidecar = Sidecar(self)
-        self.run_ok(str(BIN / name), self.ipc)
+        self.run_ok(str(BIN.parent / name), self.ipc, env={**self.env, "LD_LIBRARY_PATH": str(BIN.parent / "lib")})
         series = sidecar.series()
         run = f'run_id="{run_id}"'
         for decision, n in (("accept", 8), ("reject", 2)):
@@ -21,10 +22,14 @@ class Examples(StackTest):
         self.assertEqual(10, total(series, "peaktrade_ai_decision_latency_seconds_count", run))
 
     def test_c(self):
-        self.counted("example_c", "c_example")
+        self.counted("bin/example_c", "c_example")
 
     def test_cpp(self):
-        self.counted("example_cpp", "cpp_example")
+        self.counted("bin/example_cpp", "cpp_example")
+
+    @unittest.skipUnless((BIN.parent / "rust").exists(), "cargo has not built it; rust.example runs behind rust.cargo")
+    def test_rust(self):
+        self.counted("rust/debug/examples/watch", "rust_example")
 
 
 if __name__ == "__main__":

@@ -405,6 +405,11 @@ static inline int ailive_record_stage_for(struct ailive *instance, struct ailive
                       ailive_scope_word(scope));
 }
 
+/* All of the above as one function, for languages that cannot compile this header: what is ailive_what()'s
+ * word, scope ailive_scope_word()'s. */
+AILIVE_API int ailive_record_words(struct ailive *instance, int64_t time_ns, int64_t latency_ns,
+                                   uint64_t what, uint64_t scope) __attribute__((nothrow));
+
 /* ---- measuring a latency --------------------------------------------------------------------------------
  */
 
