@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
 # The demo: a sidecar on :9110, a C producer that uses the SDK, and the series moving.
 #   bash sidecar/demo.sh [--for SECONDS]
-# Without --for it runs until Ctrl-C. Ends everything it started. Exit status 0: the series moved.
+# Without --for it runs until Ctrl-C. Ends everything it started. Exit status 0: the series moved. Builds the programs,
+# unless $AILIVE_DEMO_BIN names the folder of installed ones (/usr/bin).
 set -u
-cd "$(dirname "$0")/.." || exit 1
-. sidecar/ops/packages.sh
 
 usage() { echo "Usage: bash sidecar/demo.sh [--for SECONDS]   (port: \$PEAK_TRADE_AI_EXPORTER_PORT, default 9110)"; }
 
@@ -17,11 +16,17 @@ while [ $# -gt 0 ]; do
     esac
 done
 
-packages_install build run || exit 1
-cmake --preset release -DAILIVE_TESTS=OFF -B build/demo >build-demo.log 2>&1 && cmake --build build/demo >>build-demo.log 2>&1 ||
-    { tail -30 build-demo.log >&2; rm -f build-demo.log; echo "demo: the build failed" >&2; exit 1; }
-rm -f build-demo.log
-bin=$PWD/build/demo/bin
+build() {
+    cd "$(dirname "$0")/.." || exit 1
+    . sidecar/ops/packages.sh
+    packages_install build run || exit 1
+    cmake --preset release -DAILIVE_TESTS=OFF -B build/demo >build-demo.log 2>&1 && cmake --build build/demo >>build-demo.log 2>&1 ||
+        { tail -30 build-demo.log >&2; rm -f build-demo.log; echo "demo: the build failed" >&2; exit 1; }
+    rm -f build-demo.log
+    bin=$PWD/build/demo/bin
+}
+bin=${AILIVE_DEMO_BIN:-}
+[ -n "$bin" ] || build
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/ailive-demo.XXXXXX") || exit 1
 port=${PEAK_TRADE_AI_EXPORTER_PORT:-9110}

@@ -20,6 +20,7 @@
 #define SPOOL_FILE_DEFAULT     ((uint64_t)64 << 20)
 #define SPOOL_FILE_MIN         ((uint64_t)64 << 10)
 #define SPOOL_MAX_DEFAULT      ((uint64_t)1 << 30)
+#define OPTIONS_MAX_BYTES      4096u /* a size beyond it is no size */
 #define LOG_LINE_BYTES         (PATHS_MAX_BYTES + 512u)
 
 #define TEXT_OF_(x) #x
@@ -56,6 +57,11 @@ const char *ailive_strerror(int status)
 const char *ailive_version(void)
 {
     return TEXT_OF(AILIVE_VERSION_MAJOR) "." TEXT_OF(AILIVE_VERSION_MINOR) "." TEXT_OF(AILIVE_VERSION_PATCH);
+}
+
+unsigned ailive_abi(void)
+{
+    return AILIVE_ABI;
 }
 
 /* ---- what every call asks first ---- */
@@ -415,7 +421,20 @@ static int open_inside(struct ailive *instance, const struct ailive_options *opt
     return status;
 }
 
-/* Copies the fields that the caller's header had; the rest stay 0, which means the default. */
+/* Whether the fields of a newer header are all 0. What is set there would be ignored without a word. */
+static bool nothing_unknown(const struct ailive_options *given)
+{
+    const unsigned char *bytes = (const unsigned char *)given;
+
+    if (given->size > OPTIONS_MAX_BYTES)
+        return false;
+    for (size_t i = sizeof(*given); i < given->size; i++)
+        if (bytes[i] != 0)
+            return false;
+    return true;
+}
+
+/* Copies the fields that this library knows. */
 static int open_options(const struct ailive_options *given, struct ailive_options *out)
 {
     struct ailive_options defaults = AILIVE_OPTIONS_INIT;
@@ -424,7 +443,7 @@ static int open_options(const struct ailive_options *given, struct ailive_option
     if (!given)
         return AILIVE_OK;
     /* 0.1 is the first layout: nothing shorter exists. */
-    if (given->size < sizeof(*out))
+    if (given->size < sizeof(*out) || !nothing_unknown(given))
         return AILIVE_EINVAL;
     memcpy(out, given, sizeof(*out));
     return AILIVE_OK;

@@ -2,14 +2,17 @@
 # and bench/run.sh.
 #
 #   packages_install build test ...   installs what is missing; asks for root only when something is
+#                                     sets: build run test bench full
 #   packages_prometheus DIR           puts Debian's prometheus and promtool on PATH without its service: an installed
 #                                     one is used; else the package is unpacked below DIR, where nothing starts it
 
 PACKAGES_BUILD="gcc g++ cmake ninja-build pkg-config libc6-dev libnng-dev libmsgpack-dev libmicrohttpd-dev libsimdjson-dev liblmdb-dev zlib1g-dev libzstd-dev libdeflate-dev libyaml-dev libgnutls28-dev libcrypt-dev libcurl4-gnutls-dev nettle-dev libjs-chart.js"
 PACKAGES_RUN="curl python3"
-PACKAGES_TEST="openssl libcmocka-dev nng-utils python3 python3-msgpack curl strace procps binutils git clang clang-format clang-tidy libclang-rt-14-dev valgrind"
+PACKAGES_TEST="scdoc groff-base lintian dpkg-dev zsh openssl libcmocka-dev nng-utils python3 python3-msgpack curl strace procps binutils git clang clang-format clang-tidy libclang-rt-14-dev valgrind"
 command -v cargo >/dev/null || PACKAGES_TEST="$PACKAGES_TEST cargo" # Debian's, where no other is there
 PACKAGES_BENCH="libspdlog-dev lttng-tools liblttng-ust-dev python3-prometheus-client mtail jq"
+
+PACKAGES_FULL="debootstrap" # tests/run.sh --full
 
 packages_say() { printf '%s\n' "$*" >&2; }
 
@@ -39,6 +42,7 @@ packages_install() {
         run) wanted="$wanted $PACKAGES_RUN" ;;
         test) wanted="$wanted $PACKAGES_TEST" ;;
         bench) wanted="$wanted $PACKAGES_BENCH" ;;
+        full) wanted="$wanted $PACKAGES_FULL" ;;
         *) packages_say "packages_install: no set named $set" && return 2 ;;
         esac
     done

@@ -49,5 +49,6 @@ int main(void)
     EXPECT(strcmp(record.reason, "risk_limit") == 0);
     EXPECT(ailive_close(instance, 0) == AILIVE_OK);
     EXPECT(strcmp(ailive_version(), AILIVE_VERSION_STRING) == 0);
+    EXPECT(ailive_abi() == AILIVE_ABI);
     return 0;
 }

@@ -427,6 +427,24 @@ static void expect_open(const struct ailive_options *options, int status)
     assert_null(instance);
 }
 
+static void options_of_a_newer_header_are_taken_while_what_is_new_in_them_is_zero(void **state)
+{
+    struct {
+        struct ailive_options known;
+        uint64_t later;
+    } newer = {.known = options_here()};
+    struct ailive *instance;
+
+    (void)state;
+    newer.known.size = sizeof(newer);
+    assert_int_equal(ailive_open(&newer.known, &instance), AILIVE_OK);
+    assert_int_equal(ailive_close(instance, 1000), AILIVE_OK);
+    newer.later = 1;
+    expect_open(&newer.known, AILIVE_EINVAL);
+    newer.known.size = 4097;
+    expect_open(&newer.known, AILIVE_EINVAL);
+}
+
 static void wrong_options_give_a_status_and_make_nothing(void **state)
 {
     char long_text[8192], path[512];
@@ -1063,6 +1081,7 @@ int main(void)
         TEST(a_close_beside_recording_threads_is_safe),
         TEST(calls_on_null_are_counted_for_the_process),
         TEST(disabled_makes_nothing_and_counts),
+        TEST(options_of_a_newer_header_are_taken_while_what_is_new_in_them_is_zero),
         TEST(wrong_options_give_a_status_and_make_nothing),
         TEST(the_environment_fills_what_options_leave_open),
         TEST(sixty_four_instances_may_be_open),

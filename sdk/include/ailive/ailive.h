@@ -68,6 +68,13 @@ AILIVE_API const char *ailive_strerror(int status);
 /* "MAJOR.MINOR.PATCH" of the library that is loaded. Constant text. */
 AILIVE_API const char *ailive_version(void);
 
+/* The binary interface: the number in libailive.so.N. The loader keeps a host from another one; a program
+ * that finds the library itself (dlopen, a binding) records only when ailive_abi() == AILIVE_ABI, because
+ * recording calls are inlined and trust the layout. Within one number, options may grow: see
+ * ailive_options.size. */
+#define AILIVE_ABI 0u
+AILIVE_API unsigned ailive_abi(void);
+
 /* ---- what is recorded -----------------------------------------------------------------------------------
  */
 
@@ -144,7 +151,8 @@ typedef void (*ailive_log_fn)(void *context, enum ailive_log_level level, const 
  * NULL, 0 and an empty string always mean the default; a blank environment variable means its default too. */
 struct ailive_options {
     size_t size;           /* sizeof(struct ailive_options), set by AILIVE_OPTIONS_INIT: how the library knows
-                              which fields the caller's header had */
+                              which fields the caller's header had. A field that this library does not know
+                              must be 0: AILIVE_EINVAL otherwise, the library is too old */
     const char *component; /* default $PEAK_TRADE_AI_COMPONENT, else "execution_watch"; <= 96 bytes */
     const char *run_id;    /* default $PEAK_TRADE_AI_RUN_ID, else "na"; <= 96 bytes */
     const char *ipc_url;   /* the sidecar's "ipc:///path"; default $AILIVE_IPC_URL, else
