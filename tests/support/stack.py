@@ -53,7 +53,7 @@ def wait_for(what, condition, seconds=20.0):
 def parse_series(text):
     """Text exposition to {series: value}; a series that stands twice is an error."""
     series = {}
-    for line in text.splitlines():
+    for line in text.split("\n"):  # a label may hold what str.splitlines() takes for the end of a line
         if line and not line.startswith("#"):
             name, value = line.rsplit(" ", 1)
             assert name not in series, f"duplicate sample {name}"
