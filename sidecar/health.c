@@ -46,6 +46,11 @@ static const char *spoken(double seconds, char out[32])
     return out;
 }
 
+static const char *ending(uint64_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
 static void judge_losses(const struct health_facts *facts, struct health *health)
 {
     if (!facts->committing)
@@ -58,16 +63,18 @@ static void judge_losses(const struct health_facts *facts, struct health *health
         tell(health, HEALTH_ERROR,
              "Losses below names the reason. ring_full and spool_full: the host records faster than it is "
              "emptied, or the disk is full.",
-             "%" PRIu64 " SDK records were lost in the last 15 minutes.", facts->lost);
+             "%" PRIu64 " SDK record%s lost in the last 15 minutes.", facts->lost,
+             facts->lost == 1 ? " was" : "s were");
     if (facts->dropped > 0)
         tell(health, HEALTH_WARNING,
              "Losses below names source and reason. bad_json: look at the writer's last lines.",
-             "%" PRIu64 " event lines could not be counted in the last 15 minutes.", facts->dropped);
+             "%" PRIu64 " event line%s could not be counted in the last 15 minutes.", facts->dropped,
+             ending(facts->dropped));
     if (facts->overflowed > 0)
         tell(health, HEALTH_WARNING,
              "Too many different labels: look for a run_id or reason that never repeats.",
-             "%" PRIu64 " events were counted in an overflow series: their labels are lost.",
-             facts->overflowed);
+             "%" PRIu64 " event%s counted in an overflow series: the labels are lost.", facts->overflowed,
+             facts->overflowed == 1 ? " was" : "s were");
 }
 
 static void judge_arrival(const struct health_facts *facts, struct health *health)
@@ -99,11 +106,6 @@ static void judge_speed(const struct health_facts *facts, struct health *health)
     else if (facts->p95_ms > HEALTH_P95_MS)
         tell(health, HEALTH_WARNING, "Compare stages and runs in ailive_stage_latency_seconds.",
              "One decision in twenty takes over %.0f ms.", facts->p95_ms);
-}
-
-static const char *ending(uint64_t n)
-{
-    return n == 1 ? "" : "s";
 }
 
 void health_judge(const struct health_facts *facts, struct health *out)

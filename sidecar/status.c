@@ -578,17 +578,18 @@ static void put_column(struct view *view, const char *key, size_t offset, size_t
     json_out_close(json, ']');
 }
 
-/* Of each second by itself; null where there was no latency. */
+/* Over the STATUS_RATE_STEPS seconds up to each: a second alone holds too few. null where there was none. */
 static void put_quantile(struct view *view, const char *key, double q, size_t first)
 {
     struct json_out *json = &view->json;
 
     json_out_open(json, key, '[');
     for (size_t i = first; i < view->step_count; i++) {
-        uint64_t buckets[HISTOGRAM_BOUNDS + 1];
+        uint64_t buckets[HISTOGRAM_BOUNDS + 1] = {0};
 
-        for (unsigned b = 0; b <= HISTOGRAM_BOUNDS; b++)
-            buckets[b] = view->steps[i].latency[b];
+        for (size_t s = i + 1 > STATUS_RATE_STEPS ? i + 1 - STATUS_RATE_STEPS : 0; s <= i; s++)
+            for (unsigned b = 0; b <= HISTOGRAM_BOUNDS; b++)
+                buckets[b] += view->steps[s].latency[b];
         json_out_number(json, NULL, history_quantile_ms(buckets, q), 2);
     }
     json_out_close(json, ']');
