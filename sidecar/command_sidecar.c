@@ -24,6 +24,7 @@
 #include "tls.h"
 
 #include <wire/paths.h>
+#include <wire/url.h>
 
 #include <errno.h>
 #include <signal.h>
@@ -43,8 +44,12 @@ static const char help[] =
     "\n"
     "  --listen ADDR:PORT  where /metrics is served; default 127.0.0.1 and\n"
     "                      $PEAK_TRADE_AI_EXPORTER_PORT, else 127.0.0.1:9110\n"
-    "  --ipc URL           ipc:///path of the producers' socket; default $AILIVE_IPC_URL, else\n"
-    "                      sidecar.sock in the runtime folder\n"
+    "  --ipc URL           where producers connect, any number of times: ipc:///path,\n"
+    "                      tcp://127.0.0.1:PORT, ws://127.0.0.1:PORT, tls+tcp://HOST:PORT; default\n"
+    "                      $AILIVE_IPC_URL, else sidecar.sock in the runtime folder\n"
+    "  --ipc-cert FILE     tls+tcp: our certificate and its private key, PEM\n"
+    "  --ipc-ca FILE       tls+tcp: who may sign producers' certificates, PEM\n"
+    "  --allow-remote-plaintext  tcp and ws beyond loopback, where anyone may read and forge\n"
     "  --jsonl FILE        an event file to follow, any number of times; need not exist yet;\n"
     "                      default $PEAK_TRADE_AI_EVENTS_JSONL\n"
     "  --from start|end    where files without a committed position begin; default start\n"
@@ -68,6 +73,9 @@ static const char help[] =
 enum {
     OPTION_LISTEN = 256,
     OPTION_IPC,
+    OPTION_IPC_CERT,
+    OPTION_IPC_CA,
+    OPTION_PLAINTEXT,
     OPTION_JSONL,
     OPTION_FROM,
     OPTION_STATE,
@@ -82,6 +90,9 @@ enum {
 
 static const struct option options[] = {{"listen", required_argument, 0, OPTION_LISTEN},
                                         {"ipc", required_argument, 0, OPTION_IPC},
+                                        {"ipc-cert", required_argument, 0, OPTION_IPC_CERT},
+                                        {"ipc-ca", required_argument, 0, OPTION_IPC_CA},
+                                        {"allow-remote-plaintext", no_argument, 0, OPTION_PLAINTEXT},
                                         {"jsonl", required_argument, 0, OPTION_JSONL},
                                         {"from", required_argument, 0, OPTION_FROM},
                                         {"state", required_argument, 0, OPTION_STATE},
@@ -96,12 +107,15 @@ static const struct option options[] = {{"listen", required_argument, 0, OPTION_
                                         {0, 0, 0, 0}};
 
 struct settings {
-    const char *given_listen, *given_ipc, *given_state, *given_runtime, *given_spool;
+    const char *given_listen, *given_state, *given_runtime, *given_spool;
     const char *given_component, *given_run_id;
     const char *web_config; /* a file; NULL: none */
     bool from_end, created;
     struct config_listen listen;
-    char ipc[PATHS_MAX_BYTES], state[PATHS_MAX_BYTES], runtime[PATHS_MAX_BYTES], spool[PATHS_MAX_BYTES];
+    struct source_nng_options ipc; /* urls and what belongs to them */
+    const char *urls[SOURCE_NNG_URLS_MAX];
+    char default_url[PATHS_MAX_BYTES];
+    char state[PATHS_MAX_BYTES], runtime[PATHS_MAX_BYTES], spool[PATHS_MAX_BYTES];
     char component[256], run_id[256];
     char default_jsonl[PATHS_MAX_BYTES];
     const char *jsonl[SOURCE_FILE_PATHS_MAX];
@@ -143,6 +157,14 @@ static int take_jsonl(struct settings *settings, const char *path)
     return COMMAND_OK;
 }
 
+static int take_url(struct settings *settings, const char *url)
+{
+    if (settings->ipc.url_count == SOURCE_NNG_URLS_MAX)
+        return command_usage("sidecar", "more than %u URLs with --ipc", SOURCE_NNG_URLS_MAX);
+    settings->urls[settings->ipc.url_count++] = url;
+    return COMMAND_OK;
+}
+
 static int take_reason(struct settings *settings, const char *name)
 {
     if (settings->reason_count == REASONS_MAX)
@@ -166,7 +188,15 @@ static int take_option(struct settings *settings, int option, const char *value)
         settings->given_listen = value;
         return COMMAND_OK;
     case OPTION_IPC:
-        settings->given_ipc = value;
+        return take_url(settings, value);
+    case OPTION_IPC_CERT:
+        settings->ipc.tls_cert = value;
+        return COMMAND_OK;
+    case OPTION_IPC_CA:
+        settings->ipc.tls_ca = value;
+        return COMMAND_OK;
+    case OPTION_PLAINTEXT:
+        settings->ipc.remote_plaintext = true;
         return COMMAND_OK;
     case OPTION_JSONL:
         return take_jsonl(settings, value);
@@ -198,11 +228,27 @@ static int take_option(struct settings *settings, int option, const char *value)
     }
 }
 
+static int settings_urls(struct settings *settings)
+{
+    if (settings->ipc.url_count == 0) {
+        if (!paths_ipc_url(NULL, settings->runtime, settings->default_url, sizeof(settings->default_url)))
+            return command_usage("sidecar", "the socket's URL is too long: name another with --ipc");
+        settings->urls[settings->ipc.url_count++] = settings->default_url;
+    }
+    for (size_t i = 0; i < settings->ipc.url_count; i++) {
+        struct url url;
+        const char *wrong = url_read(settings->urls[i], settings->ipc.remote_plaintext, &url);
+        if (wrong != NULL)
+            return command_usage("sidecar", "--ipc %.120s: %s", settings->urls[i], wrong);
+    }
+    settings->ipc.urls = settings->urls;
+    return COMMAND_OK;
+}
+
 /* Where nothing was given: the environment, then the defaults. */
 static int settings_complete(struct settings *settings)
 {
-    char error[ERROR_BYTES], path[PATHS_SOCKET_BYTES];
-    const char *wrong;
+    char error[ERROR_BYTES];
 
     if (!config_listen(settings->given_listen, &settings->listen, error, sizeof(error)) ||
         !config_component(settings->given_component, settings->component, error, sizeof(error)) ||
@@ -214,11 +260,8 @@ static int settings_complete(struct settings *settings)
         return command_usage("sidecar",
                              "no folder for runtime, spool or state (no HOME?): name them with --runtime, "
                              "--spool and --state");
-    if (!paths_ipc_url(settings->given_ipc, settings->runtime, settings->ipc, sizeof(settings->ipc)))
-        return command_usage("sidecar", "the socket's URL is too long: name another with --ipc");
-    wrong = paths_socket(settings->ipc, path);
-    if (wrong != NULL)
-        return command_usage("sidecar", "--ipc %.120s: %s", settings->ipc, wrong);
+    if (settings_urls(settings) != COMMAND_OK)
+        return COMMAND_USAGE;
     if (!paths_env("PEAK_TRADE_AI_EVENTS_JSONL", NULL, settings->default_jsonl,
                    sizeof(settings->default_jsonl)))
         return command_usage("sidecar", "$PEAK_TRADE_AI_EVENTS_JSONL is too long");
@@ -404,10 +447,9 @@ static int open_rings(struct sidecar *sidecar, const struct settings *settings, 
 
 static int open_nng(struct sidecar *sidecar, const struct settings *settings, char *error)
 {
-    struct source_nng_options nng = {.url = settings->ipc};
     struct source_nng *opened;
 
-    if (source_nng_open(&nng, sidecar->ingest, &opened, error, ERROR_BYTES) != 0)
+    if (source_nng_open(&settings->ipc, sidecar->ingest, &opened, error, ERROR_BYTES) != 0)
         return -1;
     /* Pairs with producer_connected(): the salvage thread, which already runs, must see a whole source. */
     __atomic_store_n(&sidecar->nng, opened, __ATOMIC_RELEASE);
@@ -461,7 +503,8 @@ static void announce(const struct sidecar *sidecar, const struct settings *setti
 
     log_info("listening on %s://%s%s%s:%u/metrics", tls ? "https" : "http", v6 ? "[" : "",
              sidecar->listen.address, v6 ? "]" : "", sidecar->listen.port);
-    log_info("listening on %s", settings->ipc);
+    for (size_t i = 0; i < settings->ipc.url_count; i++)
+        log_info("listening on %s", settings->urls[i]);
     for (size_t i = 0; i < settings->jsonl_count; i++)
         log_info("following %s", settings->jsonl[i]);
     log_info("ready");

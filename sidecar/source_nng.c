@@ -1,8 +1,8 @@
-/* source_nng.c - the nng road: batches in over ipc://, replies out after the commit.
+/* source_nng.c - the nng road: batches in, replies out after the commit.
  *
- * Place on the route: producers' shippers -> [nng source] -> ingest. Owns the socket, its lock file and the
- * connections. nng's threads run connection_moved() and accepted(): they move bytes and change hands under
- * the source's lock, and never call ingest. The one ingest thread decodes, counts and replies.
+ * Place on the route: producers' shippers -> nng_listener -> [nng source] -> ingest. Owns the connections of
+ * all listeners. nng's threads run connection_moved() and connection_welcome(): they move bytes and change
+ * hands under the source's lock, and never call ingest. The one ingest thread decodes, counts and replies.
  *
  * A connection always has exactly one owner: nng (its one aio is under way), the queue (a whole message waits
  * for the ingest thread), or the graveyard (to be freed by the ingest thread; nng_aio_free() waits for a
@@ -14,33 +14,24 @@
 #include "source_nng.h"
 
 #include "failure.h"
-#include "folder_lock.h"
 #include "log.h"
+#include "nng_listener.h"
 #include "rows.h"
 
 #include <wire/batch.h>
-#include <wire/paths.h>
 #include <wire/sp.h>
 
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <nng/nng.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <time.h>
-#include <unistd.h>
 
 #define CLOSE_GRACE_MS  300 /* for replies under way when the source closes */
 #define CLOSE_LIMIT_MS  300
 #define CLOSE_STEP_MS   10
-#define ACCEPT_PAUSE_MS 200 /* after a failed accept (no descriptors): no busy loop */
 #define REPLY_MAX_BYTES (SP_FRAME_BYTES + 4 * SP_BACKTRACE_WORDS + BATCH_REPLY_MAX_BYTES)
 
 enum step {
@@ -56,6 +47,7 @@ struct connection {
     struct source_nng *source;
     struct connection *next;  /* of all */
     struct connection *chain; /* of the queue or the graveyard */
+    enum url_road road;
     nng_stream *stream;
     nng_aio *aio;
     enum step step;
@@ -77,10 +69,8 @@ struct connection {
 struct source_nng {
     struct ingest *ingest;
     unsigned connections_max;
-    int lock_fd;
-    nng_stream_listener *listener;
-    nng_aio *accepting;
-    bool accept_paused; /* accepting sleeps after an error; touched by its callback alone */
+    struct nng_listener *listeners[SOURCE_NNG_URLS_MAX];
+    size_t listener_count;
     pthread_t thread;
 
     pthread_mutex_t lock;
@@ -139,11 +129,48 @@ static nng_duration step_timeout_ms(const struct connection *connection)
                                                                    : SOURCE_NNG_STALL_MS;
 }
 
+static void connection_fail(struct connection *connection, enum source_nng_error error)
+{
+    count_error(connection->source, error, NULL);
+    connection_bury(connection);
+}
+
+static void replying_add(struct source_nng *source, int n)
+{
+    pthread_mutex_lock(&source->lock);
+    source->replying += (unsigned)n;
+    pthread_cond_broadcast(&source->changed);
+    pthread_mutex_unlock(&source->lock);
+}
+
+/* A websocket moves whole messages: the bytes to be sent as one, or whatever comes. */
+static void connection_go_on_message(struct connection *connection)
+{
+    nng_msg *message = NULL;
+
+    if (connection->step != STEP_REPLY) {
+        nng_stream_recv(connection->stream, connection->aio);
+        return;
+    }
+    if (nng_msg_alloc(&message, 0) != 0 || nng_msg_append(message, connection->at, connection->wanted) != 0) {
+        nng_msg_free(message);
+        replying_add(connection->source, -1);
+        connection_fail(connection, IPC_ERROR_MEMORY);
+        return;
+    }
+    nng_aio_set_msg(connection->aio, message);
+    nng_stream_send(connection->stream, connection->aio);
+}
+
 static void connection_go_on(struct connection *connection)
 {
     nng_iov iov = {connection->at + connection->moved, connection->wanted - connection->moved};
 
     nng_aio_set_timeout(connection->aio, step_timeout_ms(connection));
+    if (connection->road == URL_WS) {
+        connection_go_on_message(connection);
+        return;
+    }
     nng_aio_set_iov(connection->aio, 1, &iov);
     if (connection->step == STEP_GREETING_OUT || connection->step == STEP_REPLY)
         nng_stream_send(connection->stream, connection->aio);
@@ -161,20 +188,6 @@ static void connection_begin(struct connection *connection, enum step step, unsi
     connection_go_on(connection);
 }
 
-static void connection_fail(struct connection *connection, enum source_nng_error error)
-{
-    count_error(connection->source, error, NULL);
-    connection_bury(connection);
-}
-
-static void replying_add(struct source_nng *source, int n)
-{
-    pthread_mutex_lock(&source->lock);
-    source->replying += (unsigned)n;
-    pthread_cond_broadcast(&source->changed);
-    pthread_mutex_unlock(&source->lock);
-}
-
 static void connection_queue(struct connection *connection)
 {
     struct source_nng *source = connection->source;
@@ -188,18 +201,12 @@ static void connection_queue(struct connection *connection)
     pthread_mutex_unlock(&source->lock);
 }
 
-/* The head is whole: make room for what it announces. */
-static void connection_read_payload(struct connection *connection)
+/* Room for a payload; false: the connection was closed. */
+static bool connection_reserve(struct connection *connection, uint64_t len_bytes)
 {
-    uint64_t len_bytes;
-
-    if (!sp_frame_read(connection->head, SOURCE_NNG_MESSAGE_MAX_BYTES, &len_bytes)) {
-        connection_fail(connection, IPC_ERROR_FRAME);
-        return;
-    }
     if (len_bytes < SP_REQUEST_ID_BYTES) {
         connection_fail(connection, IPC_ERROR_BACKTRACE);
-        return;
+        return false;
     }
     if (len_bytes > connection->payload_reserved) {
         free(connection->payload);
@@ -208,15 +215,35 @@ static void connection_read_payload(struct connection *connection)
     }
     if (connection->payload == NULL) {
         connection_fail(connection, IPC_ERROR_MEMORY);
-        return;
+        return false;
     }
     connection->payload_len = (size_t)len_bytes;
-    connection_begin(connection, STEP_PAYLOAD, connection->payload, (size_t)len_bytes);
+    return true;
+}
+
+/* The head is whole: make room for what it announces. */
+static void connection_read_payload(struct connection *connection)
+{
+    uint64_t len_bytes;
+
+    if (!sp_frame_read(connection->head, SOURCE_NNG_MESSAGE_MAX_BYTES, &len_bytes))
+        connection_fail(connection, IPC_ERROR_FRAME);
+    else if (connection_reserve(connection, len_bytes))
+        connection_begin(connection, STEP_PAYLOAD, connection->payload, (size_t)len_bytes);
+}
+
+/* Bytes of a frame's head that do not travel on this road. */
+static size_t head_absent_bytes(const struct connection *connection)
+{
+    return connection->road == URL_IPC ? 0 : connection->road == URL_WS ? SP_FRAME_BYTES : SP_TYPE_BYTES;
 }
 
 static void connection_read_head(struct connection *connection)
 {
-    connection_begin(connection, STEP_HEAD, connection->head, SP_FRAME_BYTES);
+    size_t absent = head_absent_bytes(connection);
+
+    sp_frame(0, connection->head); /* for what does not travel */
+    connection_begin(connection, STEP_HEAD, connection->head + absent, SP_FRAME_BYTES - absent);
 }
 
 static void connection_advance(struct connection *connection)
@@ -262,13 +289,35 @@ static void connection_end(struct connection *connection, int rc)
     connection_bury(connection);
 }
 
-/* nng's callback: some bytes have moved. */
+/* A websocket's message has gone out or come in. */
+static void connection_moved_message(struct connection *connection, nng_msg *message)
+{
+    if (connection->step == STEP_REPLY) {
+        connection_advance(connection);
+        return;
+    }
+    if (nng_msg_len(message) > SOURCE_NNG_MESSAGE_MAX_BYTES) {
+        connection_fail(connection, IPC_ERROR_FRAME);
+    } else if (connection_reserve(connection, nng_msg_len(message))) {
+        memcpy(connection->payload, nng_msg_body(message), connection->payload_len);
+        connection_queue(connection);
+    }
+    nng_msg_free(message);
+}
+
+/* nng's callback: some bytes, or a message, have moved. */
 static void connection_moved(void *argument)
 {
     struct connection *connection = argument;
     int rc = nng_aio_result(connection->aio);
     size_t n = nng_aio_count(connection->aio);
 
+    if (connection->road == URL_WS && rc == 0) {
+        connection_moved_message(connection, nng_aio_get_msg(connection->aio));
+        return;
+    }
+    if (connection->road == URL_WS && connection->step == STEP_REPLY)
+        nng_msg_free(nng_aio_get_msg(connection->aio)); /* what could not be sent is still ours */
     if (rc != 0 || n == 0) {
         connection_end(connection, rc != 0 ? rc : NNG_ECONNSHUT);
         return;
@@ -282,13 +331,14 @@ static void connection_moved(void *argument)
 
 /* ---- accepting (nng's threads) ---- */
 
-static struct connection *connection_new(struct source_nng *source, nng_stream *stream)
+static struct connection *connection_new(struct source_nng *source, enum url_road road, nng_stream *stream)
 {
     struct connection *connection = calloc(1, sizeof(*connection));
 
     if (connection == NULL)
         return NULL;
     connection->source = source;
+    connection->road = road;
     connection->stream = stream;
     if (nng_aio_alloc(&connection->aio, connection_moved, connection) != 0) {
         free(connection);
@@ -318,8 +368,10 @@ static void connection_list(struct source_nng *source, struct connection *connec
     pthread_mutex_unlock(&source->lock);
 }
 
-static void connection_welcome(struct source_nng *source, nng_stream *stream)
+/* A peer has connected. A websocket's handshake has named the protocols, and so stands for the greetings. */
+static void connection_welcome(void *context, enum url_road road, nng_stream *stream)
 {
+    struct source_nng *source = context;
     struct connection *connection;
 
     if (!connection_admit(source)) {
@@ -327,7 +379,7 @@ static void connection_welcome(struct source_nng *source, nng_stream *stream)
         nng_stream_free(stream);
         return;
     }
-    connection = connection_new(source, stream);
+    connection = connection_new(source, road, stream);
     if (connection == NULL) {
         pthread_mutex_lock(&source->lock);
         source->connection_count--;
@@ -341,25 +393,12 @@ static void connection_welcome(struct source_nng *source, nng_stream *stream)
         connection->pid = 0;
     if (nng_stream_get_uint64(stream, NNG_OPT_IPC_PEER_UID, &connection->uid) != 0)
         connection->uid = 0;
+    if (road == URL_WS) {
+        connection_read_head(connection);
+        return;
+    }
     sp_greeting(SP_PROTO_REP, connection->head);
     connection_begin(connection, STEP_GREETING_OUT, connection->head, SP_GREETING_BYTES);
-}
-
-/* nng's callback: a peer has connected, accepting failed, or the pause after a failure is over. */
-static void accepted(void *argument)
-{
-    struct source_nng *source = argument;
-    int rc = nng_aio_result(source->accepting);
-
-    if (rc == NNG_ECLOSED || rc == NNG_ECANCELED)
-        return;
-    if (rc == 0 && !source->accept_paused)
-        connection_welcome(source, nng_aio_get_output(source->accepting, 0));
-    source->accept_paused = rc != 0;
-    if (rc != 0)
-        nng_sleep_aio(ACCEPT_PAUSE_MS, source->accepting);
-    else
-        nng_stream_listener_accept(source->listener, source->accepting);
 }
 
 /* ---- messages become units (the ingest thread) ---- */
@@ -368,6 +407,7 @@ static void connection_reply(struct connection *connection, size_t backtrace_byt
                              enum batch_status status, uint64_t bad)
 {
     unsigned char *body = connection->reply + SP_FRAME_BYTES + backtrace_bytes;
+    size_t absent = head_absent_bytes(connection);
     struct batch_reply reply = {.producer = batch->producer,
                                 .ring = batch->ring,
                                 .first = batch->first,
@@ -382,8 +422,8 @@ static void connection_reply(struct connection *connection, size_t backtrace_byt
     memcpy(connection->reply + SP_FRAME_BYTES, connection->payload, backtrace_bytes);
     sp_frame(backtrace_bytes + body_bytes, connection->reply);
     replying_add(connection->source, 1);
-    connection_begin(connection, STEP_REPLY, connection->reply,
-                     SP_FRAME_BYTES + backtrace_bytes + body_bytes);
+    connection_begin(connection, STEP_REPLY, connection->reply + absent,
+                     SP_FRAME_BYTES - absent + backtrace_bytes + body_bytes);
 }
 
 static void connection_name(struct connection *connection, const struct batch *batch)
@@ -610,108 +650,10 @@ static void *source_run(void *argument)
 
 /* ---- opening and closing ---- */
 
-static bool socket_answers(const char *path)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    bool answers;
-
-    if (fd < 0)
-        return false;
-    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-    answers = connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 || errno == EAGAIN;
-    close(fd);
-    return answers;
-}
-
-/* nng would delete whatever lies at the path: only a socket that nobody listens on may go. */
-static int socket_clear(const char *path, char *error, size_t cap)
-{
-    struct stat status;
-
-    if (lstat(path, &status) != 0)
-        return errno == ENOENT ? 0 : failure_say(error, cap, "socket %s: %s", path, strerror(errno));
-    if (!S_ISSOCK(status.st_mode))
-        return failure_say(
-            error, cap,
-            "%s is there and is no socket; it is left alone: remove it or name another with --ipc", path);
-    if (socket_answers(path))
-        return failure_say(error, cap, "another program listens on %s; end it, or name another with --ipc",
-                           path);
-    if (unlink(path) != 0)
-        return failure_say(error, cap, "cannot replace the stale socket %s: %s", path, strerror(errno));
-    return 0;
-}
-
-static int socket_folder(const char *path, char *error, size_t cap)
-{
-    char folder[PATHS_SOCKET_BYTES], *slash;
-    int made;
-
-    snprintf(folder, sizeof(folder), "%s", path);
-    slash = strrchr(folder, '/');
-    if (slash == NULL || slash == folder)
-        return 0;
-    *slash = '\0';
-    made = paths_make(folder);
-    return made == 0 ? 0 : failure_say(error, cap, "folder %s of the socket: %s", folder, strerror(made));
-}
-
-/* The lock comes before everything: an old listener that closes removes its successor's socket. */
-static int socket_claim(struct source_nng *source, const char *path, char *error, size_t cap)
-{
-    char lock_path[PATHS_SOCKET_BYTES + 8], owner[32];
-
-    if (socket_folder(path, error, cap) != 0)
-        return -1;
-    snprintf(lock_path, sizeof(lock_path), "%s.lock", path);
-    source->lock_fd = folder_lock_take(AT_FDCWD, lock_path, owner, sizeof(owner));
-    if (source->lock_fd < 0 && errno == EAGAIN)
-        return failure_say(
-            error, cap, "another sidecar (pid %s) listens on %s; end it, or name another socket with --ipc",
-            owner, path);
-    if (source->lock_fd < 0)
-        return failure_say(error, cap, "socket %s: cannot make its lock file: %s", path, strerror(errno));
-    return socket_clear(path, error, cap);
-}
-
-/* A folder that its group shares (setgid, group may write: /run/ailive as the package makes it) is one trust
- * domain, and hosts of the group connect; anywhere else only our own user does. */
-static int socket_mode(const char *path)
-{
-    char folder[PATHS_SOCKET_BYTES];
-    const char *slash = strrchr(path, '/');
-    struct stat status;
-
-    snprintf(folder, sizeof(folder), "%.*s", slash != NULL ? (int)(slash - path) + 1 : 1,
-             slash != NULL ? path : ".");
-    return stat(folder, &status) == 0 && (status.st_mode & S_ISGID) != 0 && (status.st_mode & S_IWGRP) != 0
-               ? 0660
-               : 0600;
-}
-
-static int source_listen(struct source_nng *source, const char *url, const char *path, char *error,
-                         size_t cap)
-{
-    int rc = nng_stream_listener_alloc(&source->listener, url);
-
-    if (rc == 0)
-        rc = nng_stream_listener_set_int(source->listener, NNG_OPT_IPC_PERMISSIONS, socket_mode(path));
-    if (rc == 0)
-        rc = nng_stream_listener_listen(source->listener);
-    if (rc == 0)
-        rc = nng_aio_alloc(&source->accepting, accepted, source);
-    return rc == 0 ? 0 : failure_say(error, cap, "cannot listen on %s: %s", url, nng_strerror(rc));
-}
-
 static void source_free(struct source_nng *source)
 {
-    if (source->accepting != NULL)
-        nng_aio_free(source->accepting);
-    if (source->listener != NULL)
-        nng_stream_listener_free(source->listener);
-    if (source->lock_fd >= 0)
-        close(source->lock_fd);
+    for (size_t i = 0; i < source->listener_count; i++)
+        nng_listener_free(source->listeners[i]);
     rows_fini(&source->rows);
     pthread_cond_destroy(&source->changed);
     pthread_mutex_destroy(&source->lock);
@@ -726,7 +668,6 @@ static struct source_nng *source_new(const struct source_nng_options *options, s
     if (source == NULL)
         return NULL;
     source->ingest = ingest;
-    source->lock_fd = -1;
     source->connections_max =
         options->connections_max > 0 ? options->connections_max : SOURCE_NNG_CONNECTIONS_DEFAULT;
     source->queue_end = &source->queue;
@@ -742,42 +683,53 @@ static struct source_nng *source_new(const struct source_nng_options *options, s
     return source;
 }
 
-static int source_start(struct source_nng *source, const char *url, const char *path, char *error, size_t cap)
+static int source_listen(struct source_nng *source, const struct source_nng_options *options, char *error,
+                         size_t cap)
+{
+    struct nng_listener_options wanted = {.remote_plaintext = options->remote_plaintext,
+                                          .tls_cert = options->tls_cert,
+                                          .tls_ca = options->tls_ca,
+                                          .message_max_bytes = SOURCE_NNG_MESSAGE_MAX_BYTES};
+
+    assert(options->url_count > 0 && options->url_count <= SOURCE_NNG_URLS_MAX);
+    for (size_t i = 0; i < options->url_count; i++) {
+        wanted.url = options->urls[i];
+        if (nng_listener_open(&wanted, connection_welcome, source, &source->listeners[i], error, cap) != 0)
+            return -1;
+        source->listener_count = i + 1;
+    }
+    return 0;
+}
+
+static int source_start(struct source_nng *source, const struct source_nng_options *options, char *error,
+                        size_t cap)
 {
     int rc;
 
-    if (source_listen(source, url, path, error, cap) != 0)
+    if (source_listen(source, options, error, cap) != 0)
         return -1;
     rc = pthread_create(&source->thread, NULL, source_run, source);
     if (rc != 0)
         return failure_say(error, cap, "cannot start the ingest thread: %s", strerror(rc));
-    nng_stream_listener_accept(source->listener, source->accepting);
+    for (size_t i = 0; i < source->listener_count; i++)
+        nng_listener_accept(source->listeners[i]);
     return 0;
 }
 
 int source_nng_open(const struct source_nng_options *options, struct ingest *ingest, struct source_nng **out,
                     char *error, size_t error_cap)
 {
-    char path[PATHS_SOCKET_BYTES];
-    const char *wrong = paths_socket(options->url, path);
-    struct source_nng *source;
+    struct source_nng *source = source_new(options, ingest);
     sigset_t all, before;
     int status;
 
     *out = NULL;
-    if (wrong != NULL)
-        return failure_say(error, error_cap, "%s: %s", options->url, wrong);
-    source = source_new(options, ingest);
     if (source == NULL)
         return failure_say(error, error_cap, "out of memory");
-    status = socket_claim(source, path, error, error_cap);
-    if (status == 0) {
-        /* nng's first call starts its threads, and they block only SIGPIPE by themselves. */
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before);
-        status = source_start(source, options->url, path, error, error_cap);
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
-    }
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    status = source_start(source, options, error, error_cap);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (status != 0) {
         source_free(source);
         return -1;
@@ -790,8 +742,8 @@ void source_nng_close(struct source_nng *source)
 {
     if (source == NULL)
         return;
-    nng_stream_listener_close(source->listener);
-    nng_aio_stop(source->accepting);
+    for (size_t i = 0; i < source->listener_count; i++)
+        nng_listener_stop(source->listeners[i]);
     pthread_mutex_lock(&source->lock);
     source->closing = true;
     pthread_cond_broadcast(&source->changed);

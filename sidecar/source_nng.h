@@ -1,9 +1,10 @@
-/* source_nng.h - the nng road: producers' batches come in over ipc://, replies go back after the commit.
+/* source_nng.h - the nng road: producers' batches come in, replies go back after the commit.
  *
- * Place on the route: producers' shippers -> [nng source] -> ingest. The only file that names nng. nng's
- * threads move bytes and never call ingest; one thread of our own takes whole messages to it.
+ * Place on the route: producers' shippers -> [nng source] -> ingest. nng's threads move bytes and never call
+ * ingest; one thread of our own takes whole messages to it.
  *
- * Speaks SP's REP side (wire/sp.h) over an nng stream listener; any SP REQ can be the peer. Limits:
+ * Speaks SP's REP side (wire/sp.h) over nng's stream listeners (nng_listener.h), on any road of wire/url.h;
+ * any SP REQ can be the peer. Limits:
  * `connections_max` connections, SOURCE_NNG_MESSAGE_MAX_BYTES a message, SOURCE_NNG_STALL_MS for a greeting
  * or the rest of a begun message.
  */
@@ -17,18 +18,20 @@
 #define SOURCE_NNG_CONNECTIONS_DEFAULT 256u
 #define SOURCE_NNG_MESSAGE_MAX_BYTES   262144u
 #define SOURCE_NNG_STALL_MS            10000
+#define SOURCE_NNG_URLS_MAX            16u
 
 struct source_nng;
 
 struct source_nng_options {
-    const char *url;          /* "ipc:///path" */
+    const char *const *urls; /* 1 to SOURCE_NNG_URLS_MAX; all have been through url_read() */
+    size_t url_count;
+    bool remote_plaintext; /* see nng_listener.h for these */
+    const char *tls_cert, *tls_ca;
     unsigned connections_max; /* 0: the default */
 };
 
-/* Listens; the socket is 0600, in a folder that its group shares (setgid, group may write) 0660. Takes
- * `<path>.lock` first: a second sidecar on one socket is refused with its pid; a stale socket is replaced;
- * anything else at the path is refused and left alone. -1: error holds one line. Blocks all signals in every
- * thread it makes. */
+/* Listens on every URL, or on none: see nng_listener_open(). -1: error holds one line. Blocks all signals in
+ * every thread it makes. */
 int source_nng_open(const struct source_nng_options *options, struct ingest *ingest, struct source_nng **out,
                     char *error, size_t error_cap);
 

@@ -1,9 +1,11 @@
-/* sp.h - nng's framing of Scalability Protocols over ipc://, as a codec over byte buffers.
+/* sp.h - nng's framing of Scalability Protocols, as a codec over byte buffers.
  *
  * Place on the route: around a batch and its reply, on both ends. No threads, no I/O: the SDK feeds it from
  * its one socket, the sidecar from nng's streams.
  *
  * Greeting, 8 bytes each way: 00 'S' 'P' 00, protocol (big-endian u16), 00 00.
+ * tcp:// and tls+tcp:// have the same greeting and the same frame without its first byte; a message of ws://
+ * is the payload alone, and its sub-protocol rep.sp.nanomsg.org stands for the greeting.
  * Frame: 01, length (big-endian u64), payload. Payload of REQ/REP: a backtrace of big-endian u32 words, the
  * last with its high bit set (the request id), then the body. A REP echoes the backtrace. Source of the
  * format: SP TCP and IPC mappings (nanomsg RFCs sp-tcp-mapping-01, sp-ipc-mapping-01, sp-request-reply-01);
@@ -17,6 +19,7 @@
 
 #define SP_GREETING_BYTES   8u
 #define SP_FRAME_BYTES      9u /* head of a frame */
+#define SP_TYPE_BYTES       1u /* of them, what only ipc:// has */
 #define SP_REQUEST_ID_BYTES 4u
 #define SP_PROTO_REQ        0x30u
 #define SP_PROTO_REP        0x31u

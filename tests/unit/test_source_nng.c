@@ -35,7 +35,8 @@ static const struct event_producer producer = {{0x18, 1, 2, 3, 4}};
 
 static int begin(void **context)
 {
-    struct source_nng_options options = {.url = url, .connections_max = 8};
+    const char *urls[] = {url};
+    struct source_nng_options options = {.urls = urls, .url_count = 1, .connections_max = 8};
 
     (void)context;
     if (folder_make() != 0)
@@ -552,7 +553,8 @@ static void random_bytes_leave_it_listening(void **context)
 
 static void a_second_sidecar_on_the_socket_is_refused_with_the_pid(void **context)
 {
-    struct source_nng_options options = {.url = url};
+    const char *urls[] = {url};
+    struct source_nng_options options = {.urls = urls, .url_count = 1};
     struct source_nng *second;
     char pid[32];
 
@@ -567,7 +569,8 @@ static void a_second_sidecar_on_the_socket_is_refused_with_the_pid(void **contex
 static void a_regular_file_at_the_path_is_refused_and_left_alone(void **context)
 {
     char other[128];
-    struct source_nng_options options = {.url = other};
+    const char *urls[] = {other};
+    struct source_nng_options options = {.urls = urls, .url_count = 1};
     struct source_nng *second;
 
     (void)context;
@@ -594,7 +597,8 @@ static void socket_made(const char *path, bool listening)
 static void a_stale_socket_is_replaced_and_a_living_one_of_another_program_is_not(void **context)
 {
     char stale[128], living[128];
-    struct source_nng_options options = {.url = stale};
+    const char *urls[] = {stale};
+    struct source_nng_options options = {.urls = urls, .url_count = 1};
     struct source_nng *second;
     struct stat status;
 
@@ -607,7 +611,7 @@ static void a_stale_socket_is_replaced_and_a_living_one_of_another_program_is_no
     assert_int_equal(stat(in_folder("stale"), &status), 0);
     assert_int_equal(status.st_mode & 0777, 0600);
     source_nng_close(second);
-    options.url = living;
+    urls[0] = living;
     assert_int_equal(source_nng_open(&options, ingest, &second, error, sizeof(error)), -1);
     assert_non_null(strstr(error, "another program"));
 }
@@ -615,7 +619,8 @@ static void a_stale_socket_is_replaced_and_a_living_one_of_another_program_is_no
 static void socket_mode_is(const char *name, mode_t folder_mode, mode_t expected)
 {
     char shared[128], path[64];
-    struct source_nng_options options = {.url = shared};
+    const char *urls[] = {shared};
+    struct source_nng_options options = {.urls = urls, .url_count = 1};
     struct source_nng *second;
     struct stat status;
 
@@ -640,7 +645,8 @@ static void the_socket_is_the_groups_only_in_a_folder_that_the_group_shares(void
 
 static void what_has_arrived_whole_is_counted_at_the_close(void **context)
 {
-    struct source_nng_options options = {.url = url};
+    const char *urls[] = {url};
+    struct source_nng_options options = {.urls = urls, .url_count = 1};
     struct batch_reply reply;
     int fd = connected();
 
