@@ -269,7 +269,7 @@ static int record_put(struct ailive *instance, int64_t utc_ns, int64_t latency_n
     if (room == RING_FULL) {
         ring_door_drop(&entry->writer);
         /* A look without a locked instruction is enough here: the next call looks again. */
-        if (__atomic_load_n(&shipper->parked, __ATOMIC_RELAXED))
+        if (__atomic_load_n(&shipper->parked, __ATOMIC_RELAXED) == SHIPPER_PARKED)
             (void)shipper_wake(shipper);
         return AILIVE_EFULL;
     }

@@ -26,6 +26,7 @@ static size_t ring_file_bytes(uint64_t capacity)
 static void ring_fill_header(struct ring *ring, uint32_t number, uint64_t capacity, uint64_t start)
 {
     struct layout_ring *header = ring->header;
+    uint64_t magic;
 
     /* Populate may have been refused (locked-memory limits): touch every page, so that no record faults. */
     for (size_t at = 0; at < ring->map_bytes; at += PAGE_BYTES)
@@ -36,8 +37,8 @@ static void ring_fill_header(struct ring *ring, uint32_t number, uint64_t capaci
     __atomic_store_n(&header->head, start, __ATOMIC_RELAXED);
     __atomic_store_n(&header->tail, start, __ATOMIC_RELAXED);
     /* Last: where its thread is killed before this, the file is no ring yet, and is passed over. */
-    __atomic_thread_fence(__ATOMIC_RELEASE);
-    memcpy(header->magic, LAYOUT_RING_MAGIC, sizeof(header->magic));
+    memcpy(&magic, LAYOUT_RING_MAGIC, sizeof(magic));
+    __atomic_store_n((uint64_t *)(void *)header->magic, magic, __ATOMIC_RELEASE);
     ring->slots = (unsigned char *)header + LAYOUT_RING_HEADER_BYTES;
     ring->start = start;
     ring->holder = NULL;

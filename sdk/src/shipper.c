@@ -28,22 +28,29 @@ static void futex_wake(uint32_t *word, int waiters)
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, waiters, NULL, NULL, 0);
 }
 
-bool shipper_wake(struct shipper *shipper)
+static bool wake(struct shipper *shipper, uint32_t deepest)
 {
     /* Two read-modify-writes of one word are totally ordered. If ours comes after the exchange in
-     * shipper_park(), we see 1 and wake it; if it comes before, that exchange sees our stores and does not
-     * sleep on them. A plain load here could lose the wake-up. */
-    if (__atomic_fetch_or(&shipper->parked, 0, __ATOMIC_ACQ_REL) == 0 ||
-        __atomic_exchange_n(&shipper->parked, 0, __ATOMIC_ACQ_REL) == 0)
+     * shipper_park(), we see that it is parked and wake it; if it comes before, that exchange sees our stores
+     * and does not sleep on them. A plain load here could lose the wake-up. */
+    uint32_t parked = __atomic_fetch_or(&shipper->parked, 0, __ATOMIC_ACQ_REL);
+
+    if (parked == SHIPPER_AWAKE || parked > deepest ||
+        __atomic_exchange_n(&shipper->parked, SHIPPER_AWAKE, __ATOMIC_ACQ_REL) == SHIPPER_AWAKE)
         return false;
     futex_wake(&shipper->parked, 1);
     return true;
 }
 
+bool shipper_wake(struct shipper *shipper)
+{
+    return wake(shipper, SHIPPER_PARKED);
+}
+
 void shipper_hurry(struct shipper *shipper)
 {
-    __atomic_fetch_add(&shipper->hurry, 1, __ATOMIC_RELAXED); /* ordered by shipper_wake() */
-    (void)shipper_wake(shipper);
+    __atomic_fetch_add(&shipper->hurry, 1, __ATOMIC_RELAXED); /* ordered by wake() */
+    (void)wake(shipper, SHIPPER_STUCK);
 }
 
 void shipper_tell(struct shipper *shipper)
@@ -85,20 +92,21 @@ static bool any_ring_half_full(const struct instance_live *live)
 }
 
 /* Sleeps until woken or park_ms are over. What a waker stored before its wake is looked at between the
- * exchange and the sleep; see shipper_wake(). A half-full ring does not keep us awake where we have just
+ * exchange and the sleep; see wake(). A half-full ring does not keep us awake where we have just
  * failed to empty it (stuck): its thread would have us spin. */
 static void shipper_park(struct instance_live *live, bool stuck)
 {
     struct shipper *shipper = &live->shipper;
+    uint32_t parked = stuck ? SHIPPER_STUCK : SHIPPER_PARKED;
 
-    __atomic_exchange_n(&shipper->parked, 1, __ATOMIC_ACQ_REL);
+    __atomic_exchange_n(&shipper->parked, parked, __ATOMIC_ACQ_REL);
     if (!shipper_stopping(shipper) &&
         __atomic_load_n(&shipper->hurry, __ATOMIC_RELAXED) == shipper->hurry_seen &&
         (stuck || !any_ring_half_full(live))) {
-        futex_wait(&shipper->parked, 1, (int64_t)shipper->park_ms * NS_PER_MS);
+        futex_wait(&shipper->parked, parked, (int64_t)shipper->park_ms * NS_PER_MS);
         __atomic_fetch_add(&shipper->wakeups, 1, __ATOMIC_RELAXED);
     }
-    __atomic_store_n(&shipper->parked, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&shipper->parked, SHIPPER_AWAKE, __ATOMIC_RELAXED);
 }
 
 bool shipper_records_wait(const struct instance_live *live)

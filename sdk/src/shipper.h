@@ -34,6 +34,13 @@ enum shipper_kind {
     SHIPPER_DROP = 2
 };
 
+enum shipper_parked {
+    SHIPPER_AWAKE = 0,
+    SHIPPER_PARKED = 1, /* a ring that is half full wakes it */
+    SHIPPER_STUCK =
+        2 /* it has just failed to empty a ring: only its own time, or a call that waits, wakes it */
+};
+
 /* What the outstanding request stands for. */
 struct shipper_request {
     bool active;
@@ -54,7 +61,7 @@ struct shipper_shape {
 
 /* Two words shared with host threads, each on a line of its own; the rest belongs to the shipper. */
 struct shipper {
-    _Alignas(128) uint32_t parked;   /* futex: 1 while parked, set to 0 by whoever wakes it */
+    _Alignas(128) uint32_t parked;   /* futex: enum shipper_parked, set to 0 by whoever wakes it */
     _Alignas(128) uint32_t progress; /* futex: raised after each round that may end somebody's wait */
     uint32_t waiters;
     uint32_t hurry; /* raised by whoever wants a round now */
@@ -102,11 +109,12 @@ int shipper_start(struct ailive *instance);
 /* Ends the thread: what is left goes to the spool first. Returns whether everything is out. */
 bool shipper_finish(struct ailive *instance);
 
-/* Wakes the shipper if it is parked: true when it was and this call woke it, at most once each time it parks.
- * The store that the shipper should see must come before the call. */
+/* For a ring that is half full. Wakes the shipper if it is parked, and not stuck: true when it was and this
+ * call woke it, at most once each time it parks. The store that the shipper should see must come before the
+ * call. */
 bool shipper_wake(struct shipper *shipper);
 
-/* Asks for a round now. */
+/* Asks for a round now, even of a stuck one. */
 void shipper_hurry(struct shipper *shipper);
 
 /* Waits until wanted(instance, context) or the deadline (clock_monotonic_ns()); returns what wanted() said

@@ -334,6 +334,12 @@ static void a_parked_shipper_is_woken_once(void **state)
     assert_true(shipper_wake(&shipper));
     assert_false(shipper_wake(&shipper));
     assert_int_equal(shipper.parked, 0);
+    /* It could not empty the ring: a thread that goes on recording must not pay for waking it in vain. */
+    shipper.parked = SHIPPER_STUCK;
+    assert_false(shipper_wake(&shipper));
+    assert_int_equal(shipper.parked, SHIPPER_STUCK);
+    shipper_hurry(&shipper);
+    assert_int_equal(shipper.parked, 0);
 }
 
 static void a_half_full_ring_wakes_it_once_and_a_full_one_no_more(void **state)

@@ -87,7 +87,7 @@ static struct event_producer producer = {{0x18, 1}};
 
 static const char *at(const char *name)
 {
-    static char names[8][96];
+    static char names[8][512];
     static unsigned next;
     char *out = names[next++ % 8];
 
