@@ -4,7 +4,7 @@
     table.py FOLDER [--write DOCUMENT] NAME...
 
 Reads FOLDER/NAME.json of each and prints the table; with --write also puts it between the two `<!-- bench -->` lines of
-DOCUMENT. A row of `peers` has a `peer` and stands beside the row of ours with the same question.
+DOCUMENT. A row of another program has a `peer` and stands beside the row of ours with the same question.
 """
 import json
 import pathlib
@@ -33,10 +33,10 @@ def cells(row, peers):
 
 def table(folder, names):
     results = {name: json.loads((folder / f"{name}.json").read_text()) for name in names}
-    peers = results.pop("peers", {"rows": []})["rows"]
+    rows = [row for result in results.values() for row in result["rows"]]
+    peers = [row for row in rows if row.get("peer")]
     lines = ["| question | goal | ours: median [range] | ratio to the reference | peers, median | |", "|---|---|---|---|---|---|"]
-    for result in results.values():
-        lines += ["| " + " | ".join(cells(row, peers)) + " |" for row in result["rows"]]
+    lines += ["| " + " | ".join(cells(row, peers)) + " |" for row in rows if not row.get("peer")]
     return "\n".join(lines)
 
 

@@ -1,11 +1,13 @@
-"""Builds ailive._native where libailive is: below $AILIVE_PREFIX (include/ailive/ailive.h, lib/libailive.so), or where
-pkg-config says. Without it the package is pure Python and writes contract JSONL; AILIVE_REQUIRE=1 makes that an error.
+"""Builds ailive._native where libailive is: below $AILIVE_PREFIX (include/ailive/ailive.h, and libailive.so in lib/ or
+lib/<architecture>/), or where pkg-config says. Without it the package is pure Python and writes contract JSONL;
+AILIVE_REQUIRE=1 makes that an error.
 """
 import os
 import pathlib
 import shlex
 import subprocess
 import sys
+import sysconfig
 
 from setuptools import Extension, setup
 
@@ -14,13 +16,12 @@ FLAGS = ["-std=c11", "-O3", "-fvisibility=hidden"]
 
 
 def from_prefix(prefix):
-    """Headers and library below one folder; a build tree's lie apart, so each may be named on its own."""
-    include = os.environ.get("AILIVE_INCLUDE_DIR") or f"{prefix}/include"
-    library = os.environ.get("AILIVE_LIBRARY_DIR") or f"{prefix}/lib"
-    if not pathlib.Path(include, "ailive/ailive.h").exists():
-        sys.exit(f"setup.py: {include}/ailive/ailive.h is not there; see AILIVE_PREFIX, AILIVE_INCLUDE_DIR")
-    return {"include_dirs": [include], "library_dirs": [library], "libraries": ["ailive"],
-            "runtime_library_dirs": [os.path.abspath(library)]}
+    folders = [f"{prefix}/lib/{sysconfig.get_config_var('MULTIARCH')}", f"{prefix}/lib64", f"{prefix}/lib"]
+    library = next((folder for folder in folders if pathlib.Path(folder, "libailive.so").exists()), None)
+    if library is None or not pathlib.Path(prefix, "include/ailive/ailive.h").exists():
+        sys.exit(f"setup.py: no include/ailive/ailive.h and lib/libailive.so below AILIVE_PREFIX={prefix}")
+    return {"include_dirs": [f"{prefix}/include"], "library_dirs": [library], "libraries": ["ailive"],
+            "runtime_library_dirs": [os.path.abspath(library)], "extra_compile_args": FLAGS}
 
 
 def from_pkg_config():
@@ -35,15 +36,13 @@ def from_pkg_config():
 
 def extensions():
     prefix = os.environ.get("AILIVE_PREFIX")
-    named = prefix or os.environ.get("AILIVE_INCLUDE_DIR")
-    where = from_prefix(prefix) if named else from_pkg_config()
+    where = from_prefix(prefix) if prefix else from_pkg_config()
     if where is None:
         if os.environ.get("AILIVE_REQUIRE") == "1":
             sys.exit("setup.py: libailive was not found; set AILIVE_PREFIX or PKG_CONFIG_PATH")
         print("libailive was not found: the package will write JSONL (AILIVE_PREFIX or PKG_CONFIG_PATH say where it is)",
               file=sys.stderr)
         return []
-    where.setdefault("extra_compile_args", FLAGS)
     return [Extension("ailive._native", SOURCES, py_limited_api=True,
                       define_macros=[("Py_LIMITED_API", "0x030B0000"), ("_GNU_SOURCE", "1")], **where)]
 

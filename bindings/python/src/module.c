@@ -32,6 +32,16 @@ static struct PyModuleDef module_definition = {
     .m_methods = module_methods,
 };
 
+/* Recording calls are inlined: another layout than the header's must not be written to. */
+static int module_abi(void)
+{
+    if (ailive_abi() == AILIVE_ABI)
+        return 0;
+    PyErr_Format(PyExc_ImportError, "libailive %s has the binary interface %u, this was built for %u",
+                 ailive_version(), ailive_abi(), AILIVE_ABI);
+    return -1;
+}
+
 static int module_errors(void)
 {
     PyObject *errors = PyImport_ImportModule("ailive._errors");
@@ -52,7 +62,7 @@ PyMODINIT_FUNC PyInit__native(void)
 
     if (!module)
         return NULL;
-    if (module_errors() == 0 && client_ready(module) == 0 && timer_ready(module) == 0 &&
+    if (module_abi() == 0 && module_errors() == 0 && client_ready(module) == 0 && timer_ready(module) == 0 &&
         PyModule_AddStringConstant(module, "library_version", ailive_version()) == 0)
         return module;
     Py_DECREF(module);

@@ -6,7 +6,7 @@ import shutil
 import pytest
 from conftest import ROADS, ROOT, Stack
 
-LIBRARY = pathlib.Path(os.environ["AILIVE_BIN"]).parent / "lib"
+BUILD = pathlib.Path(os.environ["AILIVE_BIN"]).parent
 WHERE = "import ailive; print(ailive.road, ailive.__file__)"
 
 
@@ -21,35 +21,45 @@ def venv():
     stack.tearDown()
 
 
-def install(venv, **variables):
+def install(venv, library="", **variables):
+    """Gives what the installed package says of itself; library: where the loader is to look besides its own folders."""
     source = venv.folder / "source"
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(ROOT / "bindings/python", source)
     python = str(venv.folder / "venv/bin/python")
     venv.run_ok("bash", "-c", 'cd "$0" && exec "$@"', str(source), python, "-m", "pip", "install", "--quiet", "--no-index",
                 "--no-build-isolation", "--force-reinstall", ".", env=dict(venv.env, **variables), seconds=120)
-    return venv.run_ok(python, "-c", WHERE).stdout.decode()
+    return venv.run_ok(python, "-c", WHERE, env=dict(venv.env, LD_LIBRARY_PATH=str(library))).stdout.decode()
 
 
-def test_libailive_below_a_prefix_is_found(venv):
+@pytest.fixture(scope="module")
+def installed(venv):
+    """libailive and its development files as `cmake --install` leaves them."""
     if "libailive" not in ROADS:
         pytest.skip("there is no libailive")
-    (venv.folder / "prefix").mkdir()
-    (venv.folder / "prefix/include").symlink_to(ROOT / "sdk/include")
-    (venv.folder / "prefix/lib").symlink_to(LIBRARY)
-    said = install(venv, AILIVE_PREFIX=str(venv.folder / "prefix"))
+    for component in ("library", "development"):
+        venv.run_ok("cmake", "--install", str(BUILD), "--component", component, "--prefix", str(venv.folder / "prefix"))
+    return venv.folder / "prefix"
+
+
+def test_libailive_below_a_prefix_is_found(venv, installed):
+    said = install(venv, AILIVE_PREFIX=str(installed))
     assert said.startswith("libailive ") and "/venv/lib/" in said
     assert [path.name for path in (venv.folder / "venv").rglob("ailive/*.so")] == ["_native.abi3.so"]
     assert list((venv.folder / "venv").rglob("ailive/py.typed"))
 
 
-def test_libailive_is_found_by_pkg_config(venv):
-    if "libailive" not in ROADS:
-        pytest.skip("there is no libailive")
-    (venv.folder / "ailive.pc").write_text(
-        f"Name: ailive\nDescription: x\nVersion: 0.1.0\nCflags: -I{ROOT}/sdk/include\n"
-        f"Libs: -L{LIBRARY} -lailive -Wl,-rpath,{LIBRARY}\n")
-    assert install(venv, PKG_CONFIG_PATH=str(venv.folder), AILIVE_REQUIRE="1").startswith("libailive ")
+def test_libailive_is_found_by_pkg_config(venv, installed):
+    (pc,) = installed.rglob("ailive.pc")
+    said = install(venv, library=pc.parents[1], PKG_CONFIG_PATH=str(pc.parent), AILIVE_REQUIRE="1")
+    assert said.startswith("libailive ")
+
+
+def test_a_prefix_without_libailive_is_an_error_that_names_it(venv):
+    source = venv.folder / "source"
+    done = venv.run_ok("bash", "-c", 'cd "$0" && /usr/bin/python3 setup.py build 2>&1', str(source), status=1,
+                       env=dict(venv.env, AILIVE_PREFIX=str(venv.folder / "nothing")))
+    assert f"below AILIVE_PREFIX={venv.folder}/nothing" in done.stdout.decode()
 
 
 def test_without_libailive_it_installs_and_writes_jsonl(venv):
