@@ -146,19 +146,32 @@ class Round(StackTest):
             elif dice < 0.9 and writers:
                 source.choice(writers).rotate()
 
-    def at_rest(self):
+    def look(self):
+        """What has come to rest when it is the same twice, and what then still waits."""
         if not self.sidecar.ready():
-            return False
+            return None
         series = self.sidecar.series()
-        folders = [p for p in (self.folder / "runtime").iterdir() if p.is_dir() and len(p.name.strip(".")) >= 32]
-        lag = total(series, "ailive_source_lag_bytes")
-        time.sleep(0.8)  # longer than a sidecar that has just begun takes to look at its files
-        again = self.sidecar.series()
-        counts = lambda page: {n: v for n, v in page.items() if n.startswith((DECISIONS, "ailive_events"))}
-        return not folders and lag == 0 and counts(series) == counts(again)
+        return {"folders": sorted(p.name for p in (self.folder / "runtime").iterdir()
+                                  if p.is_dir() and len(p.name.strip(".")) >= 32),
+                "lag": {n: v for n, v in series.items() if n.startswith("ailive_source_lag_bytes") and v},
+                "counts": {n: v for n, v in series.items() if n.startswith((DECISIONS, "ailive_events"))}}
+
+    def rest(self):
+        """Waits as long as something moves: on a loaded machine a large spool takes its time."""
+        before, end = None, time.monotonic() + REST_SECONDS
+        while time.monotonic() < end:
+            now = self.look()
+            if now and now == before and not now["folders"] and not now["lag"]:
+                return
+            if now != before:
+                end = time.monotonic() + REST_SECONDS
+            before = now
+            time.sleep(0.8)  # longer than a sidecar that has just begun takes to look at its files
+        raise AssertionError(f"nothing moves for {REST_SECONDS} s, but there is {before and (before['folders'], before['lag'])}; "
+                             f"the sidecar says: {self.sidecar.log()[-2000:]}")
 
     def compare(self, emitters, writers):
-        wait_for("rest", self.at_rest, REST_SECONDS)
+        self.rest()
         for writer in writers:
             counted = total(self.sidecar.series(), DECISIONS, f'run_id="{writer.run_id}"')
             self.assertEqual(writer.recorded(), counted, f"lines of {writer.run_id}")

@@ -181,7 +181,8 @@ int process_fd_set(struct process_fd *note, int fd)
     }
     note->device = st.st_dev;
     note->inode = st.st_ino;
-    note->fd = fd; /* last: a child that sees the number knows what it stood for */
+    /* Last: a child forked at any instruction that sees the number knows what it stood for. */
+    __atomic_store_n(&note->fd, fd, __ATOMIC_RELEASE);
     return 0;
 }
 

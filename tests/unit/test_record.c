@@ -788,8 +788,8 @@ static void a_child_keeps_no_descriptor_of_its_parents(void **state)
     ailive_record_action(spooling, AILIVE_FILL);
     assert_int_equal(ailive_flush(shipping, WAIT_MS), AILIVE_OK);
     assert_int_equal(ailive_flush(spooling, WAIT_MS), AILIVE_OK);
-    socket_fd = shipping->fds.socket.fd;
-    spool_fd = spooling->fds.spool.fd;
+    socket_fd = __atomic_load_n(&shipping->fds.socket.fd, __ATOMIC_ACQUIRE); /* the shippers' */
+    spool_fd = __atomic_load_n(&spooling->fds.spool.fd, __ATOMIC_ACQUIRE);
     assert_true(fcntl(socket_fd, F_GETFD) == FD_CLOEXEC && fcntl(spool_fd, F_GETFD) == FD_CLOEXEC);
     child = fork();
     if (child == 0)
