@@ -13,6 +13,7 @@
 #include "http.h"
 #include "ingest.h"
 #include "log.h"
+#include "notify.h"
 #include "now.h"
 #include "page.h"
 #include "self.h"
@@ -141,6 +142,8 @@ struct sidecar {
     uint64_t seen;               /* contents_generation() at the last tick of the history */
     struct config_listen listen; /* where it listens */
     bool created;                /* --created-series */
+    struct notify notify;
+    bool told_committing; /* the last word to the service manager about commits */
     _Atomic bool started; /* everything above is open; pairs with the callbacks of http's thread, which may
                              look at nothing else before */
 };
@@ -558,6 +561,32 @@ static struct timespec timer_left(void)
     return (struct timespec){.tv_sec = left_ns / 1000000000, .tv_nsec = left_ns % 1000000000};
 }
 
+/* What `systemctl status` shows: told when it changes. */
+static void tell_health(struct sidecar *sidecar)
+{
+    struct ingest_health health;
+
+    ingest_health(sidecar->ingest, &health);
+    if (health.committing == sidecar->told_committing)
+        return;
+    sidecar->told_committing = health.committing;
+    if (health.committing)
+        notify_say(&sidecar->notify, "STATUS=Serving port %u", sidecar->listen.port);
+    else
+        notify_say(&sidecar->notify, "STATUS=Not committing: %s", health.error);
+}
+
+/* Once a second. Whatever can hang on a lock of the data's route comes before the sign of life. */
+static void tick(struct sidecar *sidecar)
+{
+    history_note(sidecar, false);
+    source_nng_tick(sidecar->nng);
+    ingest_maintain(sidecar->ingest);
+    http_reap(sidecar->http);
+    tell_health(sidecar);
+    notify_alive(&sidecar->notify, now_monotonic_ns());
+}
+
 static void wait_for_end(struct sidecar *sidecar, const sigset_t *signals)
 {
     for (;;) {
@@ -566,12 +595,8 @@ static void wait_for_end(struct sidecar *sidecar, const sigset_t *signals)
 
         if (number == SIGTERM || number == SIGINT)
             return;
-        if (number < 0) { /* the timer, or EINTR */
-            history_note(sidecar, false);
-            source_nng_tick(sidecar->nng);
-            ingest_maintain(sidecar->ingest);
-            http_reap(sidecar->http);
-        }
+        if (number < 0) /* the timer, or EINTR */
+            tick(sidecar);
     }
 }
 
@@ -601,14 +626,20 @@ static int sidecar_run(const struct settings *settings)
     sigset_t signals;
 
     signals_block(&signals);
+    notify_init(&sidecar.notify);
     if (sidecar_open(&sidecar, settings, error) == 0) {
         announce(&sidecar, settings);
+        sidecar.told_committing = true;
+        notify_say(&sidecar.notify, "READY=1\nSTATUS=Serving port %u", sidecar.listen.port);
         wait_for_end(&sidecar, &signals);
+        notify_say(&sidecar.notify, "STOPPING=1\nSTATUS=Committing what has arrived");
     } else {
         log_error("%s", error);
+        notify_say(&sidecar.notify, "STATUS=%s", error);
         status = COMMAND_FAILED;
     }
     sidecar_close(&sidecar);
+    notify_fini(&sidecar.notify);
     return status;
 }
 

@@ -25,6 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define DRAIN_READS 64u /* of 4 KiB of inotify events, between two looks at the files */
 #define WATCHED_EVENTS                                                                                       \
     (IN_CREATE | IN_MODIFY | IN_CLOSE_WRITE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE | IN_ATTRIB)
 
@@ -86,11 +87,13 @@ static int source_watch(struct source_file *source)
     return all ? SOURCE_FILE_WATCHED_MS : SOURCE_FILE_POLL_MS;
 }
 
+/* Bounded: a neighbour in the folder that is written without a pause would keep our files waiting for ever.
+ * What is left is read the next time. */
 static void inotify_drain(struct source_file *source)
 {
     char events[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
 
-    while (read(source->inotify_fd, events, sizeof(events)) > 0)
+    for (unsigned i = 0; i < DRAIN_READS && read(source->inotify_fd, events, sizeof(events)) > 0; i++)
         ;
 }
 

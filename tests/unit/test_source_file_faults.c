@@ -39,7 +39,7 @@ static int fault_errno;
 static unsigned countdown;     /* calls of that kind until one fails; 0: it has */
 static bool lasting, happened; /* lasting: all that follow fail too, until healed */
 static bool injecting;         /* in calls of the sidecar's code, not in the test's own */
-static bool no_inotify, no_watch;
+static bool no_inotify, no_watch, never_quiet;
 
 static bool fails(enum fault kind)
 {
@@ -78,6 +78,8 @@ WRAP(fails(FAULT_MEMORY), void *, realloc, (void *old, size_t n), (old, n), NULL
 WRAP((no_inotify && (errno = EMFILE, true)), int, inotify_init1, (int flags), (flags), -1)
 WRAP((no_watch && (errno = ENOSPC, true)), int, inotify_add_watch,
      (int fd, const char *path, uint32_t events), (fd, path, events), -1)
+
+WRAP(never_quiet, ssize_t, read, (int fd, void *bytes, size_t n), (fd, bytes, n), 32)
 
 /* ---- one history ---- */
 
@@ -318,6 +320,21 @@ static void where_inotify_cannot_watch_files_are_read_all_the_same(void **contex
     no_inotify = no_watch = false;
 }
 
+static void a_neighbour_that_is_written_without_a_pause_keeps_no_file_waiting(void **context)
+{
+    const char *paths[] = {in_folder("e.jsonl")};
+    struct source_file_options options = {.paths = paths, .path_count = 1};
+    struct source_file *source;
+
+    (void)context;
+    never_quiet = true; /* inotify has always more */
+    assert_int_equal(source_file_open(&options, ingest, &source, error, sizeof(error)), 0);
+    unique_put("e.jsonl", 3);
+    assert_true(counted_within(3));
+    never_quiet = false; /* the end must come even when it were not for the bound */
+    source_file_close(source);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -330,6 +347,7 @@ int main(void)
         TEST(a_listing_that_fails_settles_no_spool),
         TEST(memory_that_is_out_loses_and_doubles_nothing),
         TEST(where_inotify_cannot_watch_files_are_read_all_the_same),
+        TEST(a_neighbour_that_is_written_without_a_pause_keeps_no_file_waiting),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
