@@ -2,8 +2,10 @@
 """The Debian packages: what is in them, and that Debian's own checker finds no error. test_debian_root.py installs them."""
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support.stack import BIN, ROOT, StackTest, free_port, main  # noqa: E402
@@ -18,6 +20,8 @@ CONTENTS = {
                "etc/default/ailive", "usr/share/man/man1/ailive.1.gz", "usr/share/man/man1/ailive-sidecar.1.gz",
                "bash-completion/completions/ailive", "zsh/vendor-completions/_ailive", "examples/demo.sh",
                "examples/prometheus/rules/ai_live_ops_pack_v1.yml"],
+    "python3-ailive": ["usr/lib/python3/dist-packages/ailive/__init__.py",
+                       "usr/lib/python3/dist-packages/ailive/_native.abi3.so"],
 }
 
 
@@ -26,10 +30,11 @@ class Packages(StackTest):
     def setUpClass(cls):
         """Packed once for all tests."""
         super().setUpClass()
-        subprocess.run(["cpack", "--config", str(BIN.parent / "CPackConfig.cmake")], check=True, capture_output=True,
-                       cwd=BIN.parent, timeout=120)
-        found = list((BIN.parent / "packages").glob("*.deb"))
-        cls.debs = {path.name.split("_")[0]: path for path in found}
+        out = pathlib.Path(tempfile.mkdtemp(prefix="ailive-packages."))
+        cls.addClassCleanup(shutil.rmtree, out)
+        subprocess.run(["cpack", "--config", str(BIN.parent / "CPackConfig.cmake"), "-B", str(out)], check=True,
+                       capture_output=True, cwd=BIN.parent, timeout=120)
+        cls.debs = {path.name.split("_")[0]: path for path in out.glob("*.deb")}
 
     def field(self, package, name):
         return self.run_ok("dpkg-deb", "-f", str(self.debs[package]), name).stdout.decode().strip()
@@ -48,6 +53,13 @@ class Packages(StackTest):
                 self.assertRegex(listed, re.escape(part) + r"( ->.*)?\n", package)
             self.assertNotRegex(listed, r" (?!root/root)\w+/\w+ ")
         self.assertNotIn("\n/libailive.so ", self.run_ok("dpkg-deb", "-c", str(self.debs["libailive0"])).stdout.decode())
+
+    def test_python_imports_the_unpacked_module(self):
+        root = self.unpack("python3-ailive", "libailive0")
+        env = {**self.env, "PYTHONPATH": str(root / "usr/lib/python3/dist-packages"),
+               "LD_LIBRARY_PATH": str(next(root.rglob("libailive.so.0")).parent)}
+        done = self.run_ok("/usr/bin/python3", "-c", "import ailive; print(ailive.__file__)", env=env)
+        self.assertIn(str(root), done.stdout.decode())
 
     def test_no_package_needs_more_than_it_uses(self):
         self.assertRegex(self.field("libailive0", "Depends"), r"^libc6 \([^,]*\)$")

@@ -1,6 +1,6 @@
 # What is installed besides the libraries, and the Debian packages made of all of it, one a component:
 #   cmake --preset release && cmake --build --preset release && cpack --config build/release/CPackConfig.cmake
-# libailive0 (library), libailive-dev (development), ailive (program).
+# libailive0 (library), libailive-dev (development), ailive (program), python3-ailive (python).
 set(PACKAGE_DIR ${CMAKE_CURRENT_LIST_DIR})
 set(OPS_DIR ${CMAKE_CURRENT_LIST_DIR}/..)
 
@@ -47,9 +47,14 @@ set(CPACK_STRIP_FILES ON)
 set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE
   WORLD_READ WORLD_EXECUTE)
 set(CPACK_COMPONENTS_ALL library development program)
+set(DEBIAN_NAMES library:libailive0 development:libailive-dev program:ailive)
+if(TARGET ailive_python)
+  list(APPEND CPACK_COMPONENTS_ALL python)
+  list(APPEND DEBIAN_NAMES python:python3-ailive)
+endif()
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_COMPONENTS_GROUPING ONE_PER_GROUP)
-foreach(component library development program)
+foreach(component ${CPACK_COMPONENTS_ALL})
   set(CPACK_COMPONENT_${component}_GROUP ${component}) # not one package of all
 endforeach()
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
@@ -89,6 +94,20 @@ set(CPACK_DEBIAN_PROGRAM_PACKAGE_CONTROL_EXTRA
 # Not part of a plain `cmake --install`: it would leave the prefix.
 install(FILES ${OPS_DIR}/systemd/default DESTINATION /etc/default RENAME ailive COMPONENT program EXCLUDE_FROM_ALL)
 
+# Debian's Python looks there; a plain `cmake --install` leaves Python to pip (bindings/python/README.md).
+if(TARGET ailive_python)
+  set(PYTHON_DIR lib/python3/dist-packages)
+  install(DIRECTORY bindings/python/ailive DESTINATION ${PYTHON_DIR} COMPONENT python EXCLUDE_FROM_ALL
+    PATTERN __pycache__ EXCLUDE)
+  install(TARGETS ailive_python LIBRARY DESTINATION ${PYTHON_DIR}/ailive COMPONENT python EXCLUDE_FROM_ALL)
+endif()
+set(CPACK_DEBIAN_PYTHON_PACKAGE_NAME python3-ailive)
+set(CPACK_DEBIAN_PYTHON_PACKAGE_SECTION python)
+set(CPACK_DEBIAN_PYTHON_PACKAGE_DEPENDS "libailive0 (= ${PROJECT_VERSION}-1), python3 (>= 3.11)")
+set(CPACK_DEBIAN_PYTHON_DESCRIPTION "The Python module `ailive`, and `ailive.ai_telemetry` with the names of the
+original telemetry. Where the library is absent the same calls write event
+lines for the sidecar to read.")
+
 # What Debian wants of every package: copyright and changelog.
 find_program(GZIP gzip REQUIRED)
 file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/package)
@@ -96,7 +115,7 @@ add_custom_command(OUTPUT ${PROJECT_BINARY_DIR}/package/changelog.Debian.gz
   COMMAND sh -c "${GZIP} -9nc ${PACKAGE_DIR}/changelog > ${PROJECT_BINARY_DIR}/package/changelog.Debian.gz"
   DEPENDS ${PACKAGE_DIR}/changelog VERBATIM)
 add_custom_target(ailive_changelog ALL DEPENDS ${PROJECT_BINARY_DIR}/package/changelog.Debian.gz)
-foreach(pair library:libailive0 development:libailive-dev program:ailive)
+foreach(pair ${DEBIAN_NAMES})
   string(REGEX MATCH "^([^:]+):(.+)$" pair ${pair})
   install(FILES ${PACKAGE_DIR}/copyright ${PROJECT_BINARY_DIR}/package/changelog.Debian.gz
     DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${CMAKE_MATCH_2} COMPONENT ${CMAKE_MATCH_1} EXCLUDE_FROM_ALL)

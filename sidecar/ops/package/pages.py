@@ -24,14 +24,15 @@ def said(program, *arguments):
 
 def option_lines(lines):
     """[(what stands left, what stands right)]; lines indented deeper than an option go on with its text."""
-    starts = [re.match(r"  -\S.*?\s{2,}(?=\S)", line) for line in lines]
-    column = max((match.end() for match in starts if match), default=None)
+    columns = collections.Counter(match.end() for line in lines if (match := re.match(r"  -\S.*?\s{2,}(?=\S)|\s{3,}", line)))
+    column = max(columns, key=columns.get, default=0)
     found = []
     for line in lines:
-        if line.startswith("  -") and column and line[column - 1:column] == " ":
-            found.append([line[:column].strip(), line[column:].strip()])
-        elif line.startswith("  -"):
-            found.append([line.strip(), ""])
+        if line.startswith("  -"):
+            # An option that reaches beyond the column has its text two spaces behind it.
+            beyond = re.match(r"  -\S+(?: \S+)*?  (?=\S)", line)
+            split = column if line[column - 1:column] == " " else beyond.end() if beyond else len(line)
+            found.append([line[:split].strip(), line[split:].strip()])
         else:
             found[-1][1] += " " + line.strip()
     return found
