@@ -32,6 +32,8 @@
 #define KEY_BYTES (8u + SPOOL_NAME_BYTES)
 #define DOORS_MAX 64u
 #define LOOSE_MAX 64u
+/* Files kept open between ticks: there may be one for each of thousands of producers. */
+#define OPEN_MAX 64u
 /* By then the lock files of living producers have told their spool folders. Removing a position too early
  * costs only a file read again. */
 #define STALE_TICK 20u
@@ -521,13 +523,15 @@ static size_t producer_read(struct spool_reader *reader, size_t index, bool *mor
         struct spool_file *file = reader->files[index];
 
         file->at_end = file->at_end && in_order;
-        if (!in_order || reader->stalled)
-            continue;
-        in_order = file_read(reader, file, more);
-        if (in_order && file_closed(reader, index) && file_unchanged(file)) {
-            file_remove(reader, file);
-            file_close(file);
+        if (in_order && !reader->stalled) {
+            in_order = file_read(reader, file, more);
+            if (in_order && file_closed(reader, index) && file_unchanged(file)) {
+                file_remove(reader, file);
+                file_close(file);
+            }
         }
+        if (index >= OPEN_MAX)
+            file_close(file); /* its position is committed */
     }
     return index;
 }

@@ -13,6 +13,7 @@
 
 #include <wire/spool.h>
 
+#include <sys/resource.h>
 #include <time.h>
 
 /* ---- one file ---- */
@@ -751,6 +752,32 @@ static void a_producer_at_the_range_limit_holds_up_nobody_else(void **context)
     assert_int_equal(counted(), 6);
 }
 
+/* One for each of many producers, and far fewer descriptors: none is kept from being read, nor is anything
+ * else that needs one. */
+static void more_spool_files_than_descriptors_are_read_all_the_same(void **context)
+{
+    struct event_producer first = producer;
+    struct rlimit before, few;
+
+    (void)context;
+    for (unsigned i = 0; i < 300; i++) {
+        producer.bytes[0] = (unsigned char)(first.bytes[0] + i / 256);
+        producer.bytes[1] = (unsigned char)i;
+        spool_records(1, &producer, 0, 2);
+    }
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = (struct rlimit){.rlim_cur = 120, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    spool_tick();
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(counted(), 600);
+    spool_records(1, &producer, 2, 3); /* the last one's file goes on */
+    spool_tick();
+    producer = first;
+    assert_int_equal(counted(), 603);
+    assert_int_equal(series_total(aggregate, "ailive_events_duplicate_total", "road=\"spool\""), 0);
+}
+
 /* Spooled because its reply was late, read, and only then does the batch arrive. */
 static void a_batch_that_comes_after_its_spool_was_read_counts_only_what_is_new(void **context)
 {
@@ -1003,6 +1030,7 @@ int main(void)
         TEST(a_random_history_of_copytruncates_is_exact),
         SPOOL(spooled_records_count_once_whatever_comes_over_the_other_road),
         SPOOL(a_producer_at_the_range_limit_holds_up_nobody_else),
+        SPOOL(more_spool_files_than_descriptors_are_read_all_the_same),
         SPOOL(a_batch_that_comes_after_its_spool_was_read_counts_only_what_is_new),
         SPOOL(a_folder_named_twice_is_read_once),
         SPOOL(drops_and_doors_of_the_spool_count_as_such),
