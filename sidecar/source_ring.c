@@ -54,6 +54,13 @@ struct known_producer {
     int64_t gone_ms;
 };
 
+/* Its folder is gone; it is forgotten in time. Apart from the known: there are many where processes are
+ * short-lived, and none of them may keep a folder from being looked at. */
+struct gone_producer {
+    struct event_producer producer;
+    int64_t since_ms;
+};
+
 struct source_ring {
     struct ingest *ingest;
     struct salvage *salvage;
@@ -67,7 +74,9 @@ struct source_ring {
     bool running;
     struct known_producer *known;
     size_t known_count;
-    struct log_condition crowded, unreadable;
+    struct gone_producer *gone; /* oldest first */
+    size_t gone_count, gone_reserved;
+    struct log_condition crowded, unreadable, replaced;
     /* For the scrape; numbers alone, so relaxed order suffices. */
     _Atomic uint64_t salvaged_total, pending;
     uint64_t pending_seen; /* by the look under way */
@@ -75,13 +84,20 @@ struct source_ring {
 
 /* ---- what is known of producers ---- */
 
-static struct known_producer *known_get(struct source_ring *source, const struct event_producer *producer)
+static struct known_producer *known_find(struct source_ring *source, const struct event_producer *producer)
 {
-    struct known_producer *known;
-
     for (size_t i = 0; i < source->known_count; i++)
         if (memcmp(&source->known[i].producer, producer, sizeof(*producer)) == 0)
             return &source->known[i];
+    return NULL;
+}
+
+static struct known_producer *known_get(struct source_ring *source, const struct event_producer *producer)
+{
+    struct known_producer *known = known_find(source, producer);
+
+    if (known != NULL)
+        return known;
     if (source->known_count == SOURCE_RING_FOLDERS_MAX) {
         log_raise(&source->crowded, LOG_LEVEL_WARNING,
                   "%s holds more than %u producers' folders; the rest wait", source->runtime,
@@ -108,6 +124,13 @@ static void known_drop(struct source_ring *source, struct known_producer *known)
 {
     known_release(known);
     *known = source->known[--source->known_count];
+}
+
+static void known_drop_all(struct source_ring *source)
+{
+    for (size_t i = 0; i < source->known_count; i++)
+        known_release(&source->known[i]);
+    source->known_count = 0;
 }
 
 /* ---- a producer's folder ---- */
@@ -242,23 +265,54 @@ static void folder_look(struct source_ring *source, const char *name, const stru
 
 /* ---- forgetting ---- */
 
-/* Only a producer whose folder we saw and saw vanish: one of another runtime folder never has one here. */
-static void known_forget(struct source_ring *source, struct known_producer *known, int64_t now_ms)
+static bool gone_add(struct source_ring *source, const struct known_producer *known)
 {
-    const struct event_producer *producer = &known->producer;
+    if (source->gone_count == source->gone_reserved) {
+        size_t reserved = source->gone_reserved > 0 ? source->gone_reserved * 2 : 64;
+        struct gone_producer *gone;
 
-    if (now_ms - known->gone_ms < source->forget_ms ||
-        (source->spools != NULL && spool_reader_has(source->spools, producer)) ||
+        if (reserved > SOURCE_RING_GONE_MAX ||
+            (gone = realloc(source->gone, reserved * sizeof(*gone))) == NULL)
+            return false; /* it stays among the known */
+        source->gone = gone;
+        source->gone_reserved = reserved;
+    }
+    source->gone[source->gone_count++] = (struct gone_producer){known->producer, known->gone_ms};
+    return true;
+}
+
+/* Only a producer whose folder we saw and saw vanish: one of another runtime folder never has one here.
+ * Returns whether it is done with. */
+static bool gone_forget(struct source_ring *source, const struct event_producer *producer)
+{
+    if (known_find(source, producer) != NULL)
+        return true; /* its folder is there again: it vanishes again */
+    if ((source->spools != NULL && spool_reader_has(source->spools, producer)) ||
         (source->connected != NULL && source->connected(source->context, producer)))
-        return;
-    if (ingest_forget(source->ingest, producer) == INGEST_COMMITTED)
-        known_drop(source, known);
+        return false;
+    return ingest_forget(source->ingest, producer) == INGEST_COMMITTED;
+}
+
+static void gone_review(struct source_ring *source, int64_t now_ms)
+{
+    size_t kept = 0, left = SOURCE_RING_FORGETS;
+
+    for (size_t i = 0; i < source->gone_count; i++) {
+        bool due = left > 0 && now_ms - source->gone[i].since_ms >= source->forget_ms;
+
+        if (due && gone_forget(source, &source->gone[i].producer))
+            left--;
+        else
+            source->gone[kept++] = source->gone[i];
+    }
+    source->gone_count = kept;
 }
 
 static void known_review(struct source_ring *source)
 {
     int64_t now_ms = now_monotonic_ms();
 
+    gone_review(source, now_ms);
     for (size_t i = source->known_count; i-- > 0;) {
         struct known_producer *known = &source->known[i];
 
@@ -266,21 +320,92 @@ static void known_review(struct source_ring *source)
             known_release(known); /* closed by its owner, or removed by somebody else */
             known->state = PRODUCER_GONE;
             known->gone_ms = now_ms;
-        } else if (known->state == PRODUCER_GONE) {
-            known_forget(source, known, now_ms);
         }
+        if (known->state == PRODUCER_GONE && gone_add(source, known))
+            known_drop(source, known);
     }
+}
+
+/* ---- the folder itself ---- */
+
+static void source_unclaim(struct source_ring *source)
+{
+    if (source->lock_fd >= 0)
+        close(source->lock_fd);
+    if (source->runtime_fd >= 0)
+        close(source->runtime_fd);
+    source->lock_fd = source->runtime_fd = -1;
+}
+
+static int source_claim(struct source_ring *source, char *error, size_t cap)
+{
+    char owner[32];
+    int made = paths_make(source->runtime);
+
+    if (made != 0)
+        return failure_say(error, cap, "runtime folder %s: %s; name another with --runtime", source->runtime,
+                           strerror(made));
+    source->runtime_fd = open(source->runtime, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (source->runtime_fd < 0)
+        return failure_say(error, cap, "runtime folder %s: %s; name another with --runtime", source->runtime,
+                           strerror(errno));
+    source->lock_fd = folder_lock_take(source->runtime_fd, REMAINS_SIDECAR, owner, sizeof(owner));
+    if (source->lock_fd >= 0)
+        return 0;
+    if (errno == EAGAIN)
+        return failure_say(error, cap,
+                           "runtime folder %s is in use by another sidecar (pid %s); end it, or name another "
+                           "folder with --runtime",
+                           source->runtime, owner);
+    return failure_say(error, cap, "runtime folder %s: cannot write in it: %s; name another with --runtime",
+                       source->runtime, strerror(errno));
+}
+
+static bool source_has_folder(const struct source_ring *source)
+{
+    struct stat ours, there;
+
+    return source->lock_fd >= 0 && fstat(source->runtime_fd, &ours) == 0 &&
+           stat(source->runtime, &there) == 0 && ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+}
+
+/* Somebody may remove the folder while it is in use, as the end of a login session does with
+ * $XDG_RUNTIME_DIR: producers make it anew, and those that die in there must be found. Nobody is forgotten
+ * for having been in the one before: he may live on. */
+static bool source_reclaim(struct source_ring *source)
+{
+    char why[PATHS_MAX_BYTES + 160];
+
+    if (source_has_folder(source))
+        return true;
+    known_drop_all(source);
+    source_unclaim(source);
+    if (source_claim(source, why, sizeof(why)) != 0) {
+        source_unclaim(source);
+        log_raise(&source->replaced, LOG_LEVEL_ERROR, "removed or replaced while in use: %s", why);
+        return false;
+    }
+    log_clear(&source->replaced, "runtime folder %s can be used again", source->runtime);
+    log_warning(
+        "runtime folder %s was removed or replaced while in use; what lay in it is gone. Where the socket "
+        "was in it too, producers use the spool until this sidecar is started anew",
+        source->runtime);
+    return true;
 }
 
 /* ---- a look ---- */
 
 static void source_look(struct source_ring *source)
 {
-    int fd = openat(source->runtime_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *listing = fd >= 0 ? fdopendir(fd) : NULL;
     struct event_producer producer;
     const struct dirent *entry;
+    DIR *listing;
+    int fd;
 
+    if (!source_reclaim(source))
+        return;
+    fd = openat(source->runtime_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    listing = fd >= 0 ? fdopendir(fd) : NULL;
     if (listing == NULL) {
         log_raise(&source->unreadable, LOG_LEVEL_ERROR, "runtime folder %s cannot be read: %s",
                   source->runtime, strerror(errno));
@@ -315,30 +440,6 @@ static void *source_run(void *argument)
 }
 
 /* ---- opening and closing ---- */
-
-static int source_claim(struct source_ring *source, char *error, size_t cap)
-{
-    char owner[32];
-    int made = paths_make(source->runtime);
-
-    if (made != 0)
-        return failure_say(error, cap, "runtime folder %s: %s; name another with --runtime", source->runtime,
-                           strerror(made));
-    source->runtime_fd = open(source->runtime, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (source->runtime_fd < 0)
-        return failure_say(error, cap, "runtime folder %s: %s; name another with --runtime", source->runtime,
-                           strerror(errno));
-    source->lock_fd = folder_lock_take(source->runtime_fd, REMAINS_SIDECAR, owner, sizeof(owner));
-    if (source->lock_fd >= 0)
-        return 0;
-    if (errno == EAGAIN)
-        return failure_say(error, cap,
-                           "runtime folder %s is in use by another sidecar (pid %s); end it, or name another "
-                           "folder with --runtime",
-                           source->runtime, owner);
-    return failure_say(error, cap, "runtime folder %s: cannot write in it: %s; name another with --runtime",
-                       source->runtime, strerror(errno));
-}
 
 static int source_make(struct source_ring *source, const struct source_ring_options *options,
                        struct ingest *ingest, char *error, size_t cap)
@@ -398,16 +499,13 @@ void source_ring_close(struct source_ring *source)
         eventfd_write(source->stop_fd, 1);
         pthread_join(source->thread, NULL);
     }
-    for (size_t i = 0; i < source->known_count; i++)
-        known_release(&source->known[i]);
+    known_drop_all(source);
     if (source->stop_fd >= 0)
         close(source->stop_fd);
-    if (source->lock_fd >= 0)
-        close(source->lock_fd);
-    if (source->runtime_fd >= 0)
-        close(source->runtime_fd);
+    source_unclaim(source);
     salvage_free(source->salvage);
     free(source->known);
+    free(source->gone);
     free(source->runtime);
     free(source);
 }

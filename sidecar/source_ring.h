@@ -18,7 +18,9 @@
 
 #define SOURCE_RING_LOOK_MS     1000
 #define SOURCE_RING_FORGET_MS   600000 /* a producer must have been gone for so long, by default */
-#define SOURCE_RING_FOLDERS_MAX 4096u  /* folders remembered between looks */
+#define SOURCE_RING_FOLDERS_MAX 4096u  /* folders looked at */
+#define SOURCE_RING_GONE_MAX    65536u /* producers that wait to be forgotten, besides */
+#define SOURCE_RING_FORGETS     64u    /* of them forgotten in one look: each costs a commit */
 
 struct source_ring;
 

@@ -553,6 +553,50 @@ static void a_producer_is_forgotten_only_without_folder_connection_and_spool(voi
     contract_free(contract);
 }
 
+/* ---- the runtime folder itself ---- */
+
+static bool locked_anew(void)
+{
+    return file_there("runtime/.sidecar.lock");
+}
+
+/* As the end of a login session removes $XDG_RUNTIME_DIR. */
+static void a_runtime_folder_removed_while_in_use_is_taken_anew(void **context)
+{
+    (void)context;
+    ring_source_up(NULL);
+    assert_int_equal(rename(runtime, in_folder("removed")), 0);
+    assert_true(within(locked_anew));
+    folder_begin();
+    names_put();
+    ring_put(ring_make(0, 20));
+    owner_dies();
+    assert_true(within(one_salvaged));
+    assert_int_equal(counted(), 20);
+}
+
+/* ---- many ---- */
+
+static bool all_salvaged(void)
+{
+    return source_ring_salvaged_total(source) == SOURCE_RING_FOLDERS_MAX + 10;
+}
+
+/* Those that are gone are remembered for a while, and are no reason for others to wait. */
+static void more_dead_producers_than_are_looked_at_are_salvaged_one_after_the_other(void **context)
+{
+    (void)context;
+    for (unsigned i = 0; i < SOURCE_RING_FOLDERS_MAX + 10; i++) {
+        producer_named((unsigned char)i);
+        memcpy(producer.bytes + 8, &i, sizeof(i));
+        event_producer_format(&producer, hex);
+        folder_begin();
+        owner_dies();
+    }
+    ring_source_up(NULL);
+    assert_true(within(all_salvaged));
+}
+
 /* ---- with the real SDK ---- */
 
 static void a_killed_process_of_the_sdk_is_salvaged_to_the_last_record(void **context)
@@ -659,6 +703,8 @@ int main(void)
         TEST(links_in_place_of_rings_are_not_followed),
         TEST(a_gap_waits_for_the_spool_and_is_not_lost),
         TEST(a_producer_is_forgotten_only_without_folder_connection_and_spool),
+        TEST(a_runtime_folder_removed_while_in_use_is_taken_anew),
+        TEST(more_dead_producers_than_are_looked_at_are_salvaged_one_after_the_other),
         TEST(old_half_made_folders_are_removed_and_young_ones_stay),
         TEST(a_second_sidecar_on_the_folder_is_refused_with_the_pid),
         TEST(other_files_in_the_runtime_folder_are_left_alone),
