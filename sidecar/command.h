@@ -13,6 +13,7 @@
 int command_sidecar(int argc, char **argv);
 int command_replay(int argc, char **argv);
 int command_emit(int argc, char **argv);
+int command_top(int argc, char **argv);
 int command_verify(int argc, char **argv);
 int command_activity(int argc, char **argv);
 int command_local_verify(int argc, char **argv);

@@ -16,6 +16,7 @@ static const struct subcommand subcommands[] = {
     {"sidecar", command_sidecar, "collect events and serve /metrics"},
     {"replay", command_replay, "read event files to their end and print the metrics"},
     {"emit", command_emit, "produce the sample sequence of events"},
+    {"top", command_top, "show what a sidecar counts, live in a terminal"},
     {"verify", command_verify, "prove a running stack and leave evidence"},
     {"activity", command_activity, "record one accept and one reject and see them counted"},
     {"local-verify", command_local_verify, "activity, proof, and an operator's file of it"},

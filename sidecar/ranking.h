@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #define RANKING_NAMES 3u
-#define RANKING_SUMS  5u
+#define RANKING_SUMS  6u
 #define RANKING_SHOWN 50u
 
 struct ranking_row {

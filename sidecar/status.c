@@ -33,6 +33,7 @@ struct view {
     struct ingest_health ingest;
     struct source_nng_counters nng;
     struct health_facts facts;
+    struct ranking rejects; /* by component and reason */
 };
 
 /* ---- sums ---- */
@@ -229,26 +230,43 @@ static void put_latency(struct view *view)
 
 /* ---- decisions ---- */
 
-/* Each component's decisions by kind. */
+/* What the sums of a component's row hold; its value: rejects of the last quarter of an hour. */
+enum {
+    COMPONENT_REJECTS, /* decides between equal values */
+    COMPONENT_KINDS,
+    COMPONENT_ALL = COMPONENT_KINDS + HISTORY_DECISIONS
+};
+_Static_assert(COMPONENT_ALL < RANKING_SUMS, "a row has room");
+
+static struct ranking_row *component_row(struct ranking *ranking, const char *component)
+{
+    return ranking_row(ranking, (const char *const[RANKING_NAMES]){component, "", ""});
+}
+
 static bool rank_components(const struct view *view, struct ranking *out)
 {
     const struct snapshot_family *of = family_of(view, SERIES_DECISIONS);
     char component[LABEL_TEXT_BYTES], decision[LABEL_TEXT_BYTES];
-    const char *const names[RANKING_NAMES] = {component, "", ""};
+    struct ranking_row *row;
 
     for (size_t i = 0; i < of->series_count; i++) {
         enum history_decision kind;
-        struct ranking_row *row;
 
         label_text(of->series[i].labels, "component", component, sizeof(component));
         label_text(of->series[i].labels, "decision", decision, sizeof(decision));
-        row = ranking_row(out, names);
+        row = component_row(out, component);
         if (row == NULL)
             return false;
         kind = history_decision_of(decision);
-        row->sums[kind] += of->series[i].count;
-        row->sums[HISTORY_DECISIONS] += of->series[i].count;
-        row->value = (double)row->sums[HISTORY_REJECT];
+        row->sums[COMPONENT_KINDS + kind] += of->series[i].count;
+        row->sums[COMPONENT_ALL] += of->series[i].count;
+        row->sums[COMPONENT_REJECTS] = row->sums[COMPONENT_KINDS + HISTORY_REJECT];
+    }
+    for (size_t i = 0; i < view->rejects.count; i++) {
+        row = component_row(out, view->rejects.rows[i].names[0]);
+        if (row == NULL)
+            return false;
+        row->value += view->rejects.rows[i].value;
     }
     ranking_sort(out);
     return true;
@@ -258,9 +276,10 @@ static void put_component(struct json_out *json, const struct ranking_row *row)
 {
     json_out_open(json, NULL, '{');
     json_out_text(json, "component", row->names[0]);
-    json_out_count(json, "decisions", row->sums[HISTORY_DECISIONS]);
+    json_out_count(json, "decisions", row->sums[COMPONENT_ALL]);
     for (unsigned i = 0; i < HISTORY_DECISIONS; i++)
-        json_out_count(json, history_decision_name(i), row->sums[i]);
+        json_out_count(json, history_decision_name(i), row->sums[COMPONENT_KINDS + i]);
+    json_out_number(json, "reject_recent", row->value, 0);
     json_out_close(json, '}');
 }
 
@@ -275,7 +294,7 @@ static void put_decisions(struct view *view)
     json->fine = rank_components(view, &ranking) && json->fine;
     for (size_t i = 0; i < ranking.count; i++)
         for (unsigned k = 0; k < HISTORY_DECISIONS; k++)
-            kinds[k] += ranking.rows[i].sums[k];
+            kinds[k] += ranking.rows[i].sums[COMPONENT_KINDS + k];
     json_out_open(json, "decisions", '{');
     json_out_count(json, "total", family_count(view, SERIES_DECISIONS));
     for (unsigned k = 0; k < HISTORY_DECISIONS; k++)
@@ -291,23 +310,18 @@ static void put_decisions(struct view *view)
 static void put_rejects(struct view *view)
 {
     struct json_out *json = &view->json;
-    struct ranking ranking;
-    size_t shown;
+    const struct ranking *ranking = &view->rejects;
+    size_t shown = list_open(json, "rejects", ranking->count);
 
-    ranking_init(&ranking);
-    json->fine = history_rejects(view->status->history, &view->snapshot, &ranking) && json->fine;
-    ranking_sort(&ranking);
-    shown = list_open(json, "rejects", ranking.count);
     for (size_t i = 0; i < shown; i++) {
         json_out_open(json, NULL, '{');
-        json_out_text(json, "component", ranking.rows[i].names[0]);
-        json_out_text(json, "reason", ranking.rows[i].names[1]);
-        json_out_count(json, "recent", ranking.rows[i].sums[1]);
-        json_out_count(json, "count", ranking.rows[i].sums[0]);
+        json_out_text(json, "component", ranking->rows[i].names[0]);
+        json_out_text(json, "reason", ranking->rows[i].names[1]);
+        json_out_count(json, "recent", ranking->rows[i].sums[1]);
+        json_out_count(json, "count", ranking->rows[i].sums[0]);
         json_out_close(json, '}');
     }
     list_close(json);
-    ranking_fini(&ranking);
 }
 
 /* ---- freshness ---- */
@@ -670,6 +684,9 @@ static void gather_facts(struct view *view)
 
 static void put_all(struct view *view, bool brief)
 {
+    ranking_init(&view->rejects);
+    view->json.fine = history_rejects(view->status->history, &view->snapshot, &view->rejects);
+    ranking_sort(&view->rejects);
     json_out_open(&view->json, NULL, '{');
     put_self(view);
     put_health(view);
@@ -688,6 +705,7 @@ static void put_all(struct view *view, bool brief)
     put_warnings(view);
     put_history(view, brief);
     json_out_close(&view->json, '}');
+    ranking_fini(&view->rejects);
 }
 
 bool status_render(const struct status *status, bool brief, int64_t now_ns, int64_t monotonic_ns,

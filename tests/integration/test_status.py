@@ -49,8 +49,10 @@ class Status(StackTest):
             self.assertEqual(now["decisions"][kind], sum(now["history"][kind]))
         rejects = [(row["component"], row["reason"], row["count"], row["recent"]) for row in now["rejects"]["rows"]]
         self.assertEqual([("alpha", "risk_limit", 7, 7), ("beta", "cooldown", 3, 3)], rejects)
-        self.assertEqual([{"component": "alpha", "decisions": 9, "accept": 0, "reject": 7, "noop": 2, "other": 0},
-                          {"component": "beta", "decisions": 8, "accept": 5, "reject": 3, "noop": 0, "other": 0}],
+        self.assertEqual([{"component": "alpha", "decisions": 9, "accept": 0, "reject": 7, "noop": 2, "other": 0,
+                           "reject_recent": 7},
+                          {"component": "beta", "decisions": 8, "accept": 5, "reject": 3, "noop": 0, "other": 0,
+                           "reject_recent": 3}],
                          now["components"]["rows"])
         self.assertEqual([{"action": "submit", "count": 17}], now["actions"]["rows"])
         self.assertEqual([{"source": "unknown", "reason": "bad_json", "count": 1}], now["losses"]["lines"]["rows"])
