@@ -2,7 +2,8 @@
 # The one test command: installs what is missing, builds with `dev`, runs every test.
 #   bash tests/run.sh [--full]
 # Tiers: `dev` (ASan, UBSan, all tests), `tsan` (what is labelled tsan), `release` (what needs an unsanitized build:
-# hot path, exported symbols, fork tests, torture). --full adds the fuzz preset.
+# hot path, exported symbols, fork tests, torture). --full adds the fuzz preset and what is labelled full (the packages
+# in a fresh Debian root).
 # Ends with ctest's closing line and fails when anything fails.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -29,7 +30,13 @@ tier() { # tier PRESET [ctest options]: configure, build, test
 }
 
 mkdir -p build
-tier release -L release
+labels=release
+if [ "$full" -eq 1 ]; then
+    packages_install full || exit 1
+    labels='release|full'
+    export AILIVE_FULL=1
+fi
+tier release -L "$labels"
 tier tsan
 [ "$full" -eq 1 ] && tier fuzz
 tier dev
