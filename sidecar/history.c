@@ -4,8 +4,8 @@
  * last one, and the marks. One mutex, held while a step is added or copied.
  *
  * A mark is what had been rejected at one moment, so that a difference says what was rejected since. One is
- * made a minute, and only when something was committed since the one before: sixteen of them reach back over
- * a quarter of an hour.
+ * made each HISTORY_MARK_S seconds, and only when something was committed since the one before; the oldest
+ * reaches back over a quarter of an hour.
  */
 #include "history.h"
 

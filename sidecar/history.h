@@ -15,9 +15,9 @@
 #include "ranking.h"
 
 #define HISTORY_STEPS     900u /* of one second */
-#define HISTORY_MARK_S    60   /* between two marks */
-#define HISTORY_MARKS     17u  /* one is older than HISTORY_STEPS seconds */
-#define HISTORY_MARK_ROWS 256u
+#define HISTORY_MARK_S    15   /* between two marks */
+#define HISTORY_MARKS     62u  /* one is older than HISTORY_STEPS seconds */
+#define HISTORY_MARK_ROWS 128u
 
 enum history_decision {
     HISTORY_ACCEPT,

@@ -14,6 +14,7 @@
 
 #include <fcntl.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -201,9 +202,9 @@ static void put_rates(struct view *view)
     json_out_count(json, "window_s", sums.steps);
     json_out_number(json, "decisions_per_s", (double)sums.all_decisions / window_s, 2);
     for (unsigned i = 0; i < HISTORY_DECISIONS; i++) {
-        char key[32] = "";
+        char key[32];
 
-        strcat(strcat(key, history_decision_name(i)), "_per_s");
+        snprintf(key, sizeof(key), "%s_per_s", history_decision_name(i));
         json_out_number(json, key, (double)sums.decisions[i] / window_s, 2);
     }
     json_out_number(json, "actions_per_s", (double)sums.actions / window_s, 2);

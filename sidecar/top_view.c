@@ -74,6 +74,26 @@ static void say(struct top_view *view, enum top_style style, const char *format,
     put_clean(view, text, view->width, line->text, sizeof(line->text));
 }
 
+/* In as many lines as it takes, each but the first two columns further in; cut at spaces. */
+static void say_wrapped(struct top_view *view, enum top_style style, unsigned indent, const char *text)
+{
+    size_t width = view->width - indent - 2, len_bytes = strlen(text), at = 0;
+
+    while (at < len_bytes) {
+        unsigned margin = at > 0 ? indent + 2 : indent;
+        size_t n = len_bytes - at;
+
+        if (n > width) {
+            for (n = width; n > 0 && text[at + n] != ' '; n--)
+                ;
+            n = n > 0 ? n : width;
+        }
+        say(view, style, "%*s%.*s", (int)margin, "", (int)n, text + at);
+        for (at += n; text[at] == ' '; at++)
+            ;
+    }
+}
+
 void top_view_first(struct top_view *view, enum top_style style, const char *text)
 {
     if (view->count == TOP_VIEW_LINES_MAX)
@@ -189,7 +209,7 @@ static void put_health(struct top_view *view, const struct json_tree *tree)
 
     json_tree_text(tree, "/health/level", level, sizeof(level));
     json_tree_text(tree, "/health/text", text, sizeof(text));
-    say(view, level_style(level), "%s", text);
+    say_wrapped(view, level_style(level), 0, text);
     for (size_t i = 0; i < problems; i++) {
         char path[PATH_BYTES], advice[NAME_BYTES * 2];
 
@@ -198,8 +218,8 @@ static void put_health(struct top_view *view, const struct json_tree *tree)
         snprintf(path, sizeof(path), "/health/problems/%zu/advice", i);
         json_tree_text(tree, path, advice, sizeof(advice));
         if (i > 0)
-            say(view, TOP_WARNING, "%s", text);
-        say(view, TOP_QUIET, "  %s", advice);
+            say_wrapped(view, TOP_WARNING, 0, text);
+        say_wrapped(view, TOP_QUIET, 2, advice);
     }
 }
 
@@ -266,7 +286,7 @@ static void put_bars(struct top_view *view, const struct json_tree *tree)
     static const char *const coarse[] = {" ", ".", ".", ":", ":", "-", "=", "+", "#"};
     double sums[STEPS_MAX], bars[TOP_VIEW_WIDTH_MAX] = {0}, most = 0;
     size_t count = decisions_of(tree, sums), width = view->width - 12;
-    char text[TOP_VIEW_LINE_BYTES] = "";
+    char text[TOP_VIEW_LINE_BYTES] = "", *at = text;
 
     for (size_t i = 0; i < count; i++)
         bars[(STEPS_MAX - count + i) * width / STEPS_MAX] += sums[i];
@@ -275,7 +295,7 @@ static void put_bars(struct top_view *view, const struct json_tree *tree)
     for (size_t i = 0; i < width; i++) {
         size_t height = most > 0 ? (size_t)ceil(bars[i] / most * 8) : 0;
 
-        strcat(text, view->ascii ? coarse[height] : fine[height]);
+        at = stpcpy(at, view->ascii ? coarse[height] : fine[height]); /* three bytes at most */
     }
     say(view, TOP_PLAIN, "15 min      %s", text);
 }

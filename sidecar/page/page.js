@@ -333,7 +333,7 @@ function facts(id, list) {
 
 function showState(status) {
   facts("state", [["Ready", status.ready ? "yes" : "no"], ["Running for", duration(status.uptime_s)],
-    ["Counting since", new Date(status.counting_since_s * 1000).toISOString().slice(0, 16).replace("T", " ")],
+    ["Counting since", new Date(status.counting_since_s * 1000).toISOString().slice(0, 16).replace("T", " ") + " UTC"],
     ["Commits", count(status.state.commits)], ["Commits that failed", count(status.state.errors)],
     ["Last commit took", `${(status.state.last_commit_s * 1e6).toFixed(0)} \u00b5s`], ["State", bytes(status.state.bytes)],
     ["Dead producers taken in", count(status.salvaged_folders)], ["Version", status.version]]);

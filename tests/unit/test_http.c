@@ -55,9 +55,35 @@ static bool is_ready(void *context, struct buffer *out)
     return ready;
 }
 
+static uint64_t status_generation(void *context)
+{
+    (void)context;
+    return commits;
+}
+
+static bool status(void *context, bool brief, struct buffer *out)
+{
+    (void)context;
+    renderings++;
+    return ready && buffer_add_text(out, brief ? "{\"brief\":1}\n" : "{\"whole\":1}\n");
+}
+
+/* "hello\n", packed by gzip -9n. */
+static const unsigned char hello[] = {0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02,
+                                      0x03, 0xcb, 0x48, 0xcd, 0xc9, 0xc9, 0xe7, 0x02, 0x00,
+                                      0x20, 0x30, 0x3a, 0x36, 0x06, 0x00, 0x00, 0x00};
+static const struct http_file files[] = {{"/hello", "text/plain", hello, sizeof(hello), 6},
+                                         {"/broken", "text/plain", hello, sizeof(hello), 5},
+                                         {NULL, NULL, NULL, 0, 0}};
+
 static int begin(void **context)
 {
-    const struct http_contents contents = {.generation = generation, .metrics = metrics, .ready = is_ready};
+    const struct http_contents contents = {.generation = generation,
+                                           .metrics = metrics,
+                                           .ready = is_ready,
+                                           .status_generation = status_generation,
+                                           .status = status,
+                                           .files = files};
     int fd;
 
     (void)context;
@@ -326,6 +352,43 @@ static void a_port_of_connections_just_closed_can_be_taken_again(void **context)
     has_status(asked(REQUEST("GET", "/metrics")), "200");
 }
 
+static void the_status_is_rendered_once_a_generation(void **context)
+{
+    uint64_t before = renderings;
+
+    (void)context;
+    for (unsigned i = 0; i < 3; i++) {
+        has_status(asked(REQUEST("GET", "/api/v1/status")), "200");
+        assert_non_null(strstr(answer, "\r\nContent-Type: application/json; charset=utf-8\r\n"));
+        assert_non_null(strstr(answer, "{\"whole\":1}"));
+    }
+    assert_int_equal(renderings - before, 1);
+    assert_non_null(strstr(asked(REQUEST("GET", "/api/v1/status?history=brief")), "{\"brief\":1}"));
+    assert_non_null(strstr(asked(REQUEST("GET", "/api/v1/status?history=no")), "{\"whole\":1}"));
+    assert_int_equal(renderings - before, 2);
+    commits++;
+    has_status(asked(REQUEST("GET", "/api/v1/status")), "200");
+    assert_int_equal(renderings - before, 3);
+    commits++;
+    ready = false;
+    has_status(asked(REQUEST("GET", "/api/v1/status")), "503");
+}
+
+static void a_packed_file_is_unpacked_for_those_who_cannot(void **context)
+{
+    (void)context;
+    has_status(asked(REQUEST("GET", "/hello")), "200");
+    assert_non_null(strstr(answer, "\r\n\r\nhello\n"));
+    assert_non_null(strstr(answer, "\r\nContent-Security-Policy: default-src 'none'; "));
+    has_status(asked("GET /hello HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n"),
+               "200");
+    assert_non_null(strstr(answer, "\r\nContent-Encoding: gzip\r\n"));
+    assert_null(strstr(answer, "hello\n"));
+    asked(REQUEST("GET", "/broken"));
+    assert_null(strstr(answer, "hell")); /* closed, not half of it */
+    has_status(asked(REQUEST("GET", "/hello/")), "404");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -343,6 +406,8 @@ int main(void)
         TEST(the_form_is_what_accept_prefers),
         TEST(gzip_is_said_and_begins_as_gzip_does),
         TEST(a_commit_makes_the_page_new),
+        TEST(the_status_is_rendered_once_a_generation),
+        TEST(a_packed_file_is_unpacked_for_those_who_cannot),
         TEST(idle_connections_at_the_limit_give_way),
         TEST(slow_readers_hold_few_pages_and_keep_nobody_waiting),
         TEST(a_busy_port_names_itself_and_its_holder),

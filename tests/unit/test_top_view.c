@@ -131,6 +131,18 @@ static void no_line_is_wider_than_the_screen(void **context)
     assert_non_null(line_with("3 more"));
 }
 
+static void long_advice_goes_on_in_the_next_line(void **context)
+{
+    (void)context;
+    view->width = 48;
+    written("{\"health\":{\"text\":\"one\",\"problems\":[{\"advice\":"
+            "\"aaaaaaaaaa bbbbbbbbbb cccccccccc dddddddddd eeeeeeeeee "
+            "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff\"}]}}");
+    assert_string_equal(line_with("aaa"), "  aaaaaaaaaa bbbbbbbbbb cccccccccc dddddddddd");
+    assert_string_equal(line_with("eee"), "    eeeeeeeeee");
+    assert_string_equal(line_with("fff"), "    ffffffffffffffffffffffffffffffffffffffffffff");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -138,7 +150,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_path_that_leads_nowhere_is_empty), TEST(an_empty_object_is_a_screen_too),
         TEST(no_name_speaks_to_the_terminal),     TEST(ascii_means_ascii),
-        TEST(no_line_is_wider_than_the_screen),
+        TEST(no_line_is_wider_than_the_screen),   TEST(long_advice_goes_on_in_the_next_line),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
