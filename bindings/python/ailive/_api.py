@@ -4,6 +4,7 @@ import inspect
 import logging
 
 from . import _process
+from ._errors import BadType
 from ._types import Record, Stats
 
 NO_LATENCY = -1 << 63
@@ -32,7 +33,8 @@ class Api:
     def flush(self, timeout=1.0):
         """Waits until every record made before the call is with the sidecar or safe in the spool.
 
-        timeout: seconds. Gives whether it came to that. Lets other threads run.
+        timeout: seconds. Gives whether it came to that. Lets other threads run; in a coroutine, await
+        asyncio.to_thread(client.flush).
         """
         status = self._flush(timeout)
         self._tell()
@@ -63,11 +65,14 @@ class Api:
     def timed(self, stage, *, component=None, run_id=None):
         """Decorates a function or a coroutine function: how long each call takes is recorded as a stage.
 
-        stage: 1 to 96 bytes of UTF-8. The time of an `async def` includes its waits.
+        stage: 1 to 96 bytes of UTF-8. The time of an `async def` includes its waits. A generator function's calls
+        only make a generator: BadType; use timer() inside it.
         """
         self.timer(stage, component=component, run_id=run_id)  # raises where the mistake is
 
         def decorate(function):
+            if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+                raise BadType(f"timed() does not time generators such as {function.__qualname__}; use timer() inside it")
             if inspect.iscoroutinefunction(function):
                 @functools.wraps(function)
                 async def timed_function(*args, **kwargs):

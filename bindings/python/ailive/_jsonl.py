@@ -22,6 +22,7 @@ DECISIONS = ("accept", "reject", "noop")
 ACTIONS = ("order_intent", "order_request", "submit", "cancel", "fill")
 _EXEC_EVENT = {"order_intent": "created", "cancel": "canceled", "fill": "filled"}
 _ECLOSED = -3
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
 _COUNTS = ("recorded", "ignored", "spooled", "dropped_spool")
 
 
@@ -182,7 +183,7 @@ class Client(Api):
             if self._fd is None:
                 with self._lock:
                     if self._fd is None:
-                        self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+                        self._fd = os.open(self._path, _APPEND, 0o644)
             whole = os.write(self._fd, line) == len(line)
             if not whole:
                 os.write(self._fd, b"\n")  # the rest of the line is lost; the next one is not

@@ -86,5 +86,6 @@ def _after_fork_in_child():
     _Finalizer.hook()
 
 
-os.register_at_fork(after_in_child=_after_fork_in_child)
+if hasattr(os, "register_at_fork"):  # where there is no fork, there is JSONL
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 atexit.register(_close_all)

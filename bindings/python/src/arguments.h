@@ -47,8 +47,10 @@ static inline int arguments_take(struct arguments_signature *signature, PyObject
         values[i] = given[i];
     if (names) {
         shape = &signature->shapes[intern_place(names)];
-        if (__builtin_expect(shape->names != names, 0) && arguments_learn(signature, names, shape) != 0)
-            return -1;
+        /* Again, if what was thrown out had a destructor that called and took the place. */
+        while (__builtin_expect(shape->names != names, 0))
+            if (arguments_learn(signature, names, shape) != 0)
+                return -1;
         if (shape->lowest < positional)
             return arguments_refuse_twice(signature, shape->lowest);
         for (unsigned i = 0; i < shape->count; i++)

@@ -444,8 +444,10 @@ static PyObject *client_open(PyObject *object, PyObject *arguments)
     options.spool_max_bytes = max_bytes;
     options.log = client_log;
     options.log_context = &self->log;
-    Py_BEGIN_ALLOW_THREADS status = ailive_open(&options, &self->instance);
-    Py_END_ALLOW_THREADS return Py_BuildValue("(is)", status, ailive_strerror(status));
+    Py_BEGIN_ALLOW_THREADS;
+    status = ailive_open(&options, &self->instance);
+    Py_END_ALLOW_THREADS;
+    return Py_BuildValue("(is)", status, ailive_strerror(status));
 }
 
 static uint32_t timeout_ms_from(double seconds)
@@ -464,8 +466,10 @@ static PyObject *client_wait(PyObject *object, PyObject *arguments,
 
     if (!PyArg_ParseTuple(arguments, "d", &seconds))
         return NULL;
-    Py_BEGIN_ALLOW_THREADS status = call(instance, timeout_ms_from(seconds));
-    Py_END_ALLOW_THREADS return PyLong_FromLong(status);
+    Py_BEGIN_ALLOW_THREADS;
+    status = call(instance, timeout_ms_from(seconds));
+    Py_END_ALLOW_THREADS;
+    return PyLong_FromLong(status);
 }
 
 static PyObject *client_flush(PyObject *object, PyObject *arguments)
@@ -532,8 +536,9 @@ static void client_dealloc(PyObject *object)
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
 
     if (self->instance) {
-        Py_BEGIN_ALLOW_THREADS(void) ailive_close(self->instance, 0);
-        Py_END_ALLOW_THREADS
+        Py_BEGIN_ALLOW_THREADS;
+        (void)ailive_close(self->instance, 0);
+        Py_END_ALLOW_THREADS;
     }
     for (unsigned kind = 0; kind <= AILIVE_NAME_RUN_ID; kind++)
         intern_fini(&self->names[kind]);

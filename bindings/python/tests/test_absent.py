@@ -60,6 +60,22 @@ def test_children_of_multiprocessing_lose_nothing(absent, method):
     assert total(series, DECISIONS) == 600
 
 
+def test_a_fork_while_another_thread_records_hangs_nothing(absent):
+    said = absent.python("-c", "import os, ailive\n"
+                         "client = ailive.open()\n"
+                         "client.decision('accept')\n"
+                         "client._lock.acquire()\n"  # as another thread would hold it at that moment
+                         "child = os.fork()\n"
+                         "if child == 0:\n"
+                         "    client.decision('noop')\n"
+                         "    print(client.stats().recorded, flush=True)\n"
+                         "    os._exit(0)\n"
+                         "client._lock.release()\n"
+                         "os.waitpid(child, 0)\n", seconds=20)
+    assert said == "1\n"
+    assert total(replayed(absent), DECISIONS) == 2
+
+
 def test_odd_texts_and_times_stay_lines_of_the_contract(absent):
     absent.python("-c", "import ailive\n"
                   "client = ailive.open()\n"

@@ -2,6 +2,7 @@
 import ast
 import asyncio
 import concurrent.futures
+import gc
 import inspect
 import logging
 import math
@@ -9,8 +10,10 @@ import os
 import pathlib
 import pickle
 import random
+import sys
 import threading
 import time
+import tracemalloc
 
 import ailive
 import pytest
@@ -208,6 +211,62 @@ def test_timed_coroutines_count_their_waits(client):
     assert inspect.iscoroutinefunction(wait)
     assert asyncio.run(wait(0.02)) == 0.02
     assert one(client).latency_ns >= 20_000_000
+
+
+def test_timed_refuses_generators(client):
+    def generator():
+        yield
+
+    async def asynchronous():
+        yield
+
+    for function in (generator, asynchronous):
+        with pytest.raises(ailive.BadType):
+            client.timed("never")(function)
+
+
+def test_a_destructor_may_record_in_the_middle_of_a_call(client):
+    """Keyword names and reasons that record when they are thrown out of the tables that find them by address."""
+    places = []  # tuples that are kept, so that new ones lie elsewhere
+
+    class Noisy(str):
+        def __del__(self):
+            places.append((self[:1], len(places)))
+            client.decision("noop", **{"".join(["act", "ion"]): "none", "".join(["run", "_id"]): "gone"})
+
+    for i in range(8000):
+        client.decision("accept", **{Noisy("reason"): Noisy(f"r{i % 90}"), Noisy("run_id"): "r"})
+    records = [r for r in client.records() if r.decision == "accept"]
+    assert [(r.reason, r.run_id) for r in records] == [(f"r{i % 90}", "r") for i in range(8000)]
+
+
+def test_calls_keep_nothing(client):
+    """Neither references nor memory, once the tables are full."""
+    reason, latency = "".join(["risk", "_limit"]), 0.25
+
+    def call():
+        for i in range(500):
+            client.decision("reject", reason=reason, latency=latency, run_id="".join(["r", str(i % 5)]))
+            client.stage("s", latency, **{"component": "c"})
+            with ailive.use_run_id(reason), client.timer("t"):
+                client.action("submit")
+            for wrong in (WRONG_VALUES[0], WRONG_TYPES[3], WRONG_SHAPES[3]):
+                with pytest.raises(ailive.Error if client.road == "libailive" else (ValueError, TypeError)):
+                    wrong(client)
+        client.records()
+
+    call()
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before, held = tracemalloc.get_traced_memory()[0], [sys.getrefcount(each) for each in (reason, client)]
+        for _ in range(5):
+            call()
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] - before < 20_000
+        assert [sys.getrefcount(each) for each in (reason, client)] == held and sys.getrefcount(latency) < 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_run_id_holds_for_its_context_alone(client):

@@ -2,10 +2,13 @@
 import json
 import os
 import random
+import signal
 import struct
+import subprocess
+import time
 
 import pytest
-from conftest import ROADS
+from conftest import PROGRAMS, ROADS
 from support.stack import Sidecar, total, wait_for
 
 pytestmark = pytest.mark.skipif("libailive" not in ROADS, reason="without libailive nothing reaches the sidecar's socket")
@@ -58,12 +61,36 @@ def test_without_a_sidecar_children_leave_their_records_in_the_spool(stack, meth
     assert total(sidecar.wait_total(600, DECISIONS), "ailive_events_dropped_total") == 0
 
 
-def test_forked_workers_some_of_them_killed_are_exact(stack):
+@pytest.mark.parametrize("whose", ["inherited", "own"])
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_a_child_of_multiprocessing_closes_before_it_ends(stack, method, whose):
+    assert stack.python("ended.py", method, whose) == "1\n", "the parent's folder alone is left"
+
+
+def test_a_process_closes_what_it_leaves_open(stack):
+    stack.python("-c", "import ctypes, ailive\n"
+                 "client = ailive.open()\n"
+                 "client.decision('accept')\n"
+                 "ctypes.pythonapi.Py_IncRef(ctypes.py_object(client))\n")  # nothing lets go of it
+    assert stack.producers() == []
+
+
+@pytest.mark.parametrize("sidecars", ["one sidecar", "killed and started again"])
+def test_forked_workers_some_of_them_killed_are_exact(stack, sidecars):
     seed, workers, number = int(os.environ.get("AILIVE_SEED", random.randrange(1 << 32))), 8, 40_000
     print(f"AILIVE_SEED={seed}")
     sidecar = Sidecar(stack)
-    killed = set(map(int, stack.python("torture.py", stack.folder / "tally", workers, number, seed).split()))
-    assert killed == {0, 2, 4, 6}
+    torture = stack.start("/usr/bin/python3", str(PROGRAMS / "torture.py"), str(stack.folder / "tally"), str(workers),
+                          str(number), str(seed), stdout=subprocess.PIPE, stderr=None)
+    kills = 0
+    while sidecars != "one sidecar" and torture.poll() is None:
+        time.sleep(0.05)
+        kills += 1
+        sidecar.stop(signal.SIGKILL)
+        sidecar = Sidecar(stack)
+    killed = set(map(int, torture.communicate(timeout=60)[0].split()))
+    assert torture.returncode == 0 and killed == {0, 2, 4, 6}
+    assert kills > 0 or sidecars == "one sidecar"
     tally = struct.unpack(f"<{2 * workers}Q", (stack.folder / "tally").read_bytes())
     series = at_rest(stack, sidecar)
     assert total(series, "ailive_events_dropped_total") == 0
