@@ -38,11 +38,11 @@ static const char *spoken(double seconds, char out[32])
     if (seconds < 120)
         snprintf(out, 32, "%.0f seconds", seconds);
     else if (seconds < 7200)
-        snprintf(out, 32, "%.0f minutes", seconds / 60);
+        snprintf(out, 32, "%.0f minutes", floor(seconds / 60));
     else if (seconds < 172800)
-        snprintf(out, 32, "%.0f hours", seconds / 3600);
+        snprintf(out, 32, "%.0f hours", floor(seconds / 3600));
     else
-        snprintf(out, 32, "%.0f days", seconds / 86400);
+        snprintf(out, 32, "%.0f days", floor(seconds / 86400));
     return out;
 }
 

@@ -62,7 +62,7 @@ void json_tree_text(const struct json_tree *tree, const char *path, char *out, s
     std::string_view text;
 
     if (tree->root.at_pointer(path).get_string().get(text))
-        text = std::string_view();
+        text = "";
     size_t len = text.size() < cap ? text.size() : cap - 1;
 
     while (len < text.size() && len > 0 && (static_cast<unsigned char>(text[len]) & 0xc0) == 0x80)

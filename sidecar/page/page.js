@@ -78,8 +78,22 @@ function table(id, list, empty, cells) {
     }
     cells(row).forEach((value, c) => fill(line.cells[c], typeof value === "string" ? {text: value} : value, heads[c]));
   });
+  reach(body.closest(".scroll"));
   const more = byId(`${id}-more`);
   if (more) text(more, list.more > 0 ? `${count(list.more)} more: see /metrics` : "");
+}
+
+/* What scrolls can be reached with the keyboard; what does not is no stop on the way. */
+function reach(box) {
+  const scrolls = box.scrollHeight > box.clientHeight + 1 || box.scrollWidth > box.clientWidth + 1;
+  if (scrolls === (box.tabIndex === 0)) return;
+  if (scrolls) {
+    box.tabIndex = 0;
+    box.setAttribute("role", "region");
+    box.setAttribute("aria-labelledby", box.closest("section").getAttribute("aria-labelledby"));
+  } else {
+    for (const name of ["tabindex", "role", "aria-labelledby"]) box.removeAttribute(name);
+  }
 }
 
 function fill(cell, value, head) {
@@ -147,7 +161,7 @@ function axes(unit) {
 
 function chart(id, series, unit) {
   const datasets = series.map(([, name, label]) => ({
-    label: label || name, data: [], parsing: false, borderWidth: unit ? 1.5 : 0, pointRadius: 0, pointHitRadius: 0,
+    label: label || name, data: [], parsing: false, borderWidth: unit ? 1.5 : 1, pointRadius: 0, pointHitRadius: 0,
     fill: unit ? false : "stack", spanGaps: false,
   }));
   charts[id] = new Chart(byId(`${id}-chart`), {
@@ -191,11 +205,14 @@ function paint(of) {
   of.data.datasets.forEach((dataset, i) => {
     const ink = colour(of.series[i][1]);
     dataset.borderColor = ink;
-    dataset.backgroundColor = of.unit ? ink : `${ink}d0`;
+    dataset.backgroundColor = of.unit ? ink : `${ink}d8`;
   });
 }
 
-function plot(of) {
+function plot(of, words) {
+  const canvas = of.canvas;
+  of.title = of.title || canvas.getAttribute("aria-label");
+  canvas.setAttribute("aria-label", `${of.title}; ${words}`);
   of.data.datasets.forEach((dataset, i) => {
     dataset.data = past.columns[of.series[i][0]].map((y, x) => ({x: x + 1 - STEPS, y}));
   });
@@ -378,8 +395,8 @@ function show(status) {
   showRest(status);
   showState(status);
   showWarnings(status);
-  plot(charts.decisions);
-  plot(charts.latency);
+  plot(charts.decisions, `now ${KINDS.map(([name]) => `${name} ${rate(status.rates[`${name}_per_s`])}`).join(", ")}`);
+  plot(charts.latency, `now ${QUANTILES.map(([, name, label]) => `${label} ${milliseconds(status.latency_ms[name])}`).join(", ")}`);
 }
 
 /* ---- asking ---- */
