@@ -15,6 +15,7 @@
 #include "log.h"
 #include "notify.h"
 #include "now.h"
+#include "owner.h"
 #include "page.h"
 #include "self.h"
 #include "source_file.h"
@@ -127,6 +128,7 @@ struct settings {
 
 /* Everything that runs, in the order in which it is opened. */
 struct sidecar {
+    const char *runtime;
     int http_fd;
     struct aggregate *aggregate;
     struct state *state;
@@ -398,6 +400,14 @@ static bool producer_connected(void *context, const struct event_producer *produ
     return nng == NULL || source_nng_connected(nng, producer);
 }
 
+/* A producer is forgotten only when its folder is gone. */
+static bool folder_is_there(void *context, const struct event_producer *producer)
+{
+    const struct sidecar *sidecar = context;
+
+    return owner_of(sidecar->runtime, producer) != OWNER_GONE;
+}
+
 static int open_core(struct sidecar *sidecar, const struct settings *settings, char *error)
 {
     struct aggregate_options aggregate = {.component = settings->component,
@@ -414,6 +424,8 @@ static int open_core(struct sidecar *sidecar, const struct settings *settings, c
         return -1;
     if (ingest_open(sidecar->aggregate, sidecar->state, &sidecar->ingest, error, ERROR_BYTES) != 0)
         return -1;
+    sidecar->runtime = settings->runtime;
+    ingest_vouch(sidecar->ingest, folder_is_there, sidecar);
     sidecar->history = history_new();
     if (sidecar->history == NULL) {
         snprintf(error, ERROR_BYTES, "out of memory");

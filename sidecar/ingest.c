@@ -38,6 +38,7 @@ struct position_list {
 struct portion {
     size_t run;
     struct range range;
+    bool refused;
 };
 
 struct ingest {
@@ -53,6 +54,9 @@ struct ingest {
 
     /* Of the unit under way; kept for their memory. */
     struct range_list fresh;
+    bool (*present)(void *context, const struct event_producer *producer);
+    void *present_context;
+    struct log_condition refusing;
     struct portion *portions;
     size_t portion_count, portion_reserved;
     uint64_t door_fresh[LAYOUT_DOOR_WORDS];
@@ -432,7 +436,7 @@ static bool unit_valid(const struct ingest_unit *unit)
     return true;
 }
 
-static bool portion_add(struct ingest *ingest, size_t run, struct range range)
+static bool portion_add(struct ingest *ingest, struct portion portion)
 {
     if (ingest->portion_count == ingest->portion_reserved) {
         size_t reserved = ingest->portion_reserved > 0 ? ingest->portion_reserved * 2 : 16;
@@ -443,8 +447,20 @@ static bool portion_add(struct ingest *ingest, size_t run, struct range range)
         ingest->portions = portions;
         ingest->portion_reserved = reserved;
     }
-    ingest->portions[ingest->portion_count++] = (struct portion){run, range};
+    ingest->portions[ingest->portion_count++] = portion;
     return true;
+}
+
+/* A ring of a producer that may have been forgotten long ago. */
+static enum ledger_status expired_ring(struct ingest *ingest, const struct event_producer *producer,
+                                       uint32_t number, struct ledger_ring **ring, bool *refused)
+{
+    *refused = ingest->present == NULL || !ingest->present(ingest->present_context, producer);
+    if (*refused)
+        log_raise(&ingest->refusing, LOG_LEVEL_WARNING,
+                  "a producer is not known, has no folder, and is older than others that were forgotten: its "
+                  "records are dropped and counted as refused");
+    return ledger_admit(ingest->ledger, producer, number, *refused, ring);
 }
 
 /* Accounts for one run; what of it is new becomes portions. */
@@ -452,9 +468,12 @@ static enum ledger_status unit_account_run(struct ingest *ingest, const struct i
 {
     struct ledger_ring *ring;
     enum ledger_status status = ledger_ring(ingest->ledger, &run->producer, run->ring, &ring);
+    bool refused = false;
 
     if (status == LEDGER_FORGOTTEN)
         return LEDGER_OK; /* all of it is a duplicate */
+    if (status == LEDGER_EXPIRED)
+        status = expired_ring(ingest, &run->producer, run->ring, &ring, &refused);
     if (status != LEDGER_OK)
         return status;
     ingest->fresh.count = 0;
@@ -462,7 +481,7 @@ static enum ledger_status unit_account_run(struct ingest *ingest, const struct i
     if (status != LEDGER_OK)
         return status;
     for (size_t i = 0; i < ingest->fresh.count; i++)
-        if (!portion_add(ingest, index, ingest->fresh.items[i]))
+        if (!portion_add(ingest, (struct portion){index, ingest->fresh.items[i], refused}))
             return LEDGER_MEMORY;
     return LEDGER_OK;
 }
@@ -472,9 +491,12 @@ static enum ledger_status unit_account_door(struct ingest *ingest, const struct 
     uint64_t fresh[LAYOUT_DOOR_WORDS];
     struct ledger_ring *ring;
     enum ledger_status status = ledger_ring(ingest->ledger, &door->producer, door->ring, &ring);
+    bool refused;
 
     if (status == LEDGER_FORGOTTEN)
         return LEDGER_OK;
+    if (status == LEDGER_EXPIRED)
+        status = expired_ring(ingest, &door->producer, door->ring, &ring, &refused);
     if (status == LEDGER_OK)
         status = ledger_door(ingest->ledger, ring, door->words, fresh);
     for (size_t i = 0; status == LEDGER_OK && i < EVENT_DROP_DOORS; i++)
@@ -517,12 +539,13 @@ static void unit_apply_portion(struct ingest *ingest, const struct ingest_unit *
 {
     const struct ingest_run *run = &unit->runs[portion->run];
     uint64_t count = portion->range.end - portion->range.first;
+    int drop = run->drop < 0 && portion->refused ? EVENT_DROP_REFUSED : run->drop;
     size_t at;
 
     if (run->drop != EVENT_DROP_LOST)
         result->duplicates -= count; /* every number of the unit was taken for one at first */
-    if (run->drop >= 0) {
-        aggregate_count(ingest->aggregate, OWN_DROPPED, event_drop_name((unsigned)run->drop), NULL, count);
+    if (drop >= 0) {
+        aggregate_count(ingest->aggregate, OWN_DROPPED, event_drop_name((unsigned)drop), NULL, count);
         result->dropped += count;
         return;
     }
@@ -570,8 +593,6 @@ static enum ingest_status unit_refuse(struct ingest *ingest, enum ledger_status 
 {
     ledger_rollback(ingest->ledger);
     switch (status) {
-    case LEDGER_EXPIRED:
-        return INGEST_REFUSED;
     case LEDGER_LIMIT:
         log_raise(&ingest->limited, LOG_LEVEL_WARNING,
                   "a ring has more than %u gaps (or there are more than %u rings): its batches are not "
@@ -598,6 +619,13 @@ static enum ingest_status take_locked(struct ingest *ingest, const struct ingest
         return unit_refuse(ingest, status);
     unit_count(ingest, unit, result);
     return ingest_commit(ingest, unit->positions);
+}
+
+void ingest_vouch(struct ingest *ingest,
+                  bool (*present)(void *context, const struct event_producer *producer), void *context)
+{
+    ingest->present = present;
+    ingest->present_context = context;
 }
 
 enum ingest_status ingest_take(struct ingest *ingest, const struct ingest_unit *unit,

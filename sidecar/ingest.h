@@ -67,7 +67,7 @@ enum ingest_status {
                                 sources rewind to what ingest_position() says */
     INGEST_RANGE_LIMIT =
         -2, /* the ring has INGEST_RANGES_MAX ranges: nothing counted, withhold the acknowledgement */
-    INGEST_REFUSED = -3 /* never countable (first + count wraps, unknown expired producer) */
+    INGEST_REFUSED = -3 /* never countable: first + count wraps, a ring that none can be */
 };
 
 struct ingest_result {
@@ -81,6 +81,13 @@ struct ingest_result {
 int ingest_open(struct aggregate *aggregate, struct state *state, struct ingest **out, char *error,
                 size_t error_cap);
 void ingest_close(struct ingest *ingest);
+
+/* Who can say that a producer was never forgotten (its folder is there): asked about unknown ones that are so
+ * old that they might have been. Those it does not vouch for are refused: their records count as
+ * dropped{reason="refused"}, once. present may be NULL; called with ingest's lock held. Before the first
+ * ingest_take(). */
+void ingest_vouch(struct ingest *ingest,
+                  bool (*present)(void *context, const struct event_producer *producer), void *context);
 
 /* Counts and commits one unit. result may be NULL. */
 enum ingest_status ingest_take(struct ingest *ingest, const struct ingest_unit *unit,

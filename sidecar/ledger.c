@@ -5,6 +5,7 @@
  *
  * Keys and values (integers little-endian, but the ring in the key big-endian so that keys sort):
  *     'r' producer[16] ring[4]   door words 8 x 8, then ranges (first, end) 16 each
+ *                                (ring 1024, which no producer has: its records are refused)
  *     't' producer[16]           one byte: a tombstone
  *     't'                        producer[16]: the youngest expired tombstone
  */
@@ -21,6 +22,7 @@
 #define TOMBSTONE_KEY_BYTES (1u + EVENT_PRODUCER_BYTES)
 #define DOOR_BYTES          ((size_t)8 * LAYOUT_DOOR_WORDS)
 #define RANGE_BYTES         ((size_t)16)
+#define REFUSED_RING        LAYOUT_RINGS_MAX /* marks a producer whose records are refused */
 
 struct ledger_ring {
     struct event_producer producer;
@@ -347,6 +349,8 @@ enum ledger_status ledger_ring(struct ledger *ledger, const struct event_produce
 {
     bool forgotten;
 
+    if (table_find(ledger, producer, REFUSED_RING) != NULL)
+        return LEDGER_EXPIRED;
     *out = table_find(ledger, producer, ring);
     if (*out != NULL)
         return LEDGER_OK;
@@ -378,6 +382,21 @@ static bool ring_touch(struct ledger *ledger, struct ledger_ring *entry)
     entry->touched = true;
     ledger->touched[ledger->touched_count++] = entry;
     return true;
+}
+
+enum ledger_status ledger_admit(struct ledger *ledger, const struct event_producer *producer, uint32_t ring,
+                                bool refused, struct ledger_ring **out)
+{
+    struct ledger_ring *mark = table_find(ledger, producer, REFUSED_RING);
+    enum ledger_status status = LEDGER_OK;
+
+    if (refused && mark == NULL)
+        status = table_add(ledger, producer, REFUSED_RING, &mark);
+    /* Each time: a mark whose unit was taken back is not in the state yet. */
+    if (refused && status == LEDGER_OK && !ring_touch(ledger, mark))
+        status = LEDGER_MEMORY;
+    *out = table_find(ledger, producer, ring);
+    return status == LEDGER_OK && *out == NULL ? table_add(ledger, producer, ring, out) : status;
 }
 
 enum ledger_status ledger_account(struct ledger *ledger, struct ledger_ring *ring, uint64_t first,

@@ -40,7 +40,8 @@ enum ledger_status {
     LEDGER_MEMORY = -1,
     LEDGER_LIMIT = -2,    /* too many ranges or rings */
     LEDGER_FORGOTTEN = 1, /* a tombstone: everything of this producer is accounted for */
-    LEDGER_EXPIRED = 2    /* unknown, and old enough to have been forgotten without a trace */
+    LEDGER_EXPIRED = 2    /* unknown, and old enough to have been forgotten without a trace; or admitted as
+                             refused */
 };
 
 struct ledger *ledger_new(void);
@@ -50,6 +51,11 @@ void ledger_clear(struct ledger *ledger);
 /* The ring, made when it is new. */
 enum ledger_status ledger_ring(struct ledger *ledger, const struct event_producer *producer, uint32_t ring,
                                struct ledger_ring **out);
+
+/* A ring of a producer that ledger_ring() calls expired. refused: it stays so for good, but its numbers are
+ * accounted for from now on, so that what is refused is counted, once. */
+enum ledger_status ledger_admit(struct ledger *ledger, const struct event_producer *producer, uint32_t ring,
+                                bool refused, struct ledger_ring **out);
 
 /* Accounts for [first, end). Appends the parts that were not accounted for before to fresh. */
 enum ledger_status ledger_account(struct ledger *ledger, struct ledger_ring *ring, uint64_t first,

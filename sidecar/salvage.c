@@ -60,7 +60,7 @@ static enum salvage_status taken(enum ingest_status status, char *why, size_t ca
     case INGEST_COMMITTED:
         return SALVAGE_DONE;
     case INGEST_REFUSED:
-        snprintf(why, cap, "its producer was forgotten long ago, or its numbers wrap");
+        snprintf(why, cap, "its numbers wrap");
         return SALVAGE_FOREIGN;
     default:
         return SALVAGE_LATER;

@@ -480,7 +480,7 @@ static void message_count(struct connection *connection, size_t backtrace_bytes,
         connection_reply(connection, backtrace_bytes, batch, bad > 0 ? BATCH_BAD_ROWS : BATCH_COUNTED, bad);
         break;
     case INGEST_REFUSED:
-        count_error(source, IPC_ERROR_REFUSED, "its producer was forgotten, or its numbers wrap");
+        count_error(source, IPC_ERROR_REFUSED, "its numbers wrap");
         /* A range drop that is refused must not come back as a range drop. */
         connection_reply(connection, backtrace_bytes, batch, batch->drop < 0 ? BATCH_REFUSED : BATCH_COUNTED,
                          0);

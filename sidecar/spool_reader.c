@@ -260,9 +260,8 @@ static bool unit_commit_at(struct spool_reader *reader, struct spool_file *file,
     if (change_list_put(&positions, key, key_len, value, sizeof(value)))
         status = ingest_take(reader->ingest, unit, NULL);
     if (status == INGEST_REFUSED) {
-        log_raise(
-            &reader->foreign, LOG_LEVEL_WARNING,
-            "a spool file's producer was forgotten long ago, or its numbers wrap; the file is passed over");
+        log_raise(&reader->foreign, LOG_LEVEL_WARNING,
+                  "numbers of a spool file wrap; lines of it are passed over");
         *unit = (struct ingest_unit){.road = ROAD_SPOOL, .positions = &positions};
         status = ingest_take(reader->ingest, unit, NULL);
     }

@@ -376,6 +376,62 @@ static void an_unknown_producer_older_than_an_expired_tombstone_is_refused(void 
     ledger_free(ledger);
 }
 
+static bool vouched; /* what the fake look at the folders says */
+
+static bool folder_there(void *context, const struct event_producer *of)
+{
+    (void)context;
+    (void)of;
+    return vouched;
+}
+
+/* Forgets so many younger producers that one who never recorded may have been among the forgotten. */
+static void horizon_make(void)
+{
+    struct event_producer other = {{0x18, 9}};
+
+    for (unsigned i = 0; i < LEDGER_TOMBSTONES_MAX + 10; i++) {
+        other.bytes[2] = (unsigned char)(i >> 8);
+        other.bytes[3] = (unsigned char)i;
+        assert_int_equal(take(&other, 0, 1, EVENT_DROP_SPOOL_FULL, NULL), INGEST_COMMITTED);
+        assert_int_equal(ingest_forget(ingest, &other), INGEST_COMMITTED);
+    }
+}
+
+static void what_may_have_been_forgotten_is_refused_and_counted_once(void **context)
+{
+    struct event_producer old = {{0x18, 5}};
+
+    (void)context;
+    horizon_make();
+    for (int again = 0; again < 2; again++) { /* also after a restart, and whoever vouches for nobody */
+        assert_int_equal(take(&old, 0, 10, -1, NULL), INGEST_COMMITTED);
+        assert_int_equal(counted(), 0);
+        assert_int_equal(series_total(aggregate, "ailive_events_dropped_total", "refused"), 10);
+        core_down();
+        core_up();
+        ingest_vouch(ingest, NULL, NULL);
+    }
+    assert_int_equal(take(&old, 5, 10, -1, NULL), INGEST_COMMITTED); /* five of them are new */
+    assert_int_equal(series_total(aggregate, "ailive_events_dropped_total", "refused"), 15);
+    assert_int_equal(counted(), 0);
+}
+
+static void a_producer_whose_folder_is_there_was_never_forgotten(void **context)
+{
+    struct event_producer old = {{0x18, 5}};
+
+    (void)context;
+    horizon_make();
+    ingest_vouch(ingest, folder_there, NULL);
+    vouched = true;
+    assert_int_equal(take(&old, 0, 10, -1, NULL), INGEST_COMMITTED);
+    vouched = false; /* known by now: nobody is asked */
+    assert_int_equal(take(&old, 5, 10, -1, NULL), INGEST_COMMITTED);
+    assert_int_equal(counted(), 15);
+    assert_int_equal(series_total(aggregate, "ailive_events_dropped_total", "refused"), 0);
+}
+
 static void ignore_pair(void *context, const void *key, size_t key_len, const void *value, size_t value_len)
 {
     (void)key;
@@ -544,6 +600,8 @@ int main(void)
         TEST(a_gap_that_is_given_up_counts_as_lost_once),
         TEST(a_forgotten_producers_records_stay_counted_and_never_count_again),
         TEST(an_unknown_producer_older_than_an_expired_tombstone_is_refused),
+        TEST(what_may_have_been_forgotten_is_refused_and_counted_once),
+        TEST(a_producer_whose_folder_is_there_was_never_forgotten),
         TEST(a_state_that_cannot_be_understood_is_refused),
         TEST(damaged_ranges_are_not_restored),
         TEST(a_random_history_agrees_with_a_plain_table),
