@@ -24,7 +24,7 @@ def use_run_id(run_id):
     other threads and asyncio tasks are not affected, tasks started within inherit it.
 
     run_id: 1 to 96 bytes of UTF-8; None gives the client's own back. What is wrong with it, the recording
-    calls raise (BadValue, BadType). Costs a recording call about 40 ns once it has been used in the process.
+    calls raise (BadValue, BadType). Costs a recording call about 10 ns once it has been used in the process.
     """
     while _watchers:
         _watchers.pop()(_variable.get)

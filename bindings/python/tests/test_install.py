@@ -2,6 +2,7 @@
 import os
 import pathlib
 import shutil
+import tarfile
 
 import pytest
 from conftest import ROADS, ROOT, Stack
@@ -64,6 +65,16 @@ def test_a_prefix_without_libailive_is_an_error_that_names_it(venv):
 
 def test_without_libailive_it_installs_and_writes_jsonl(venv):
     assert install(venv, PKG_CONFIG_LIBDIR=str(venv.folder / "nothing")).startswith("JSONL ")
+
+
+def test_a_source_archive_is_whole(venv, tmp_path):
+    shutil.copytree(ROOT / "bindings/python", tmp_path / "source")
+    venv.run_ok("bash", "-c", 'cd "$0" && /usr/bin/python3 setup.py -q sdist -d dist 2>&1', str(tmp_path / "source"))
+    (archive,) = (tmp_path / "source/dist").iterdir()
+    with tarfile.open(archive) as tar:
+        names = {pathlib.PurePath(*pathlib.PurePath(name).parts[1:]).as_posix() for name in tar.getnames()}
+    wanted = [path for folder in ("ailive", "src") for path in (ROOT / "bindings/python" / folder).iterdir()]
+    assert {f"{path.parent.name}/{path.name}" for path in wanted if path.is_file()} - names == set()
 
 
 def test_the_versions_agree():
