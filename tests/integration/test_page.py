@@ -87,6 +87,7 @@ class Page(StackTest):
         end = self.browser.run("past.end")
         wait_for("it goes on by steps", lambda: self.browser.run("past.end") >= end + 2)
         self.assertEqual(42, self.browser.run(charted))
+        self.assertEqual({900}, set(self.browser.run("Object.values(past.columns).map(column => column.length)")))
 
     def test_hostile_labels_stay_text_and_nothing_inline_runs(self):
         self.append(line(HOSTILE, "reject", "risk_limit", run_id=HOSTILE) +
