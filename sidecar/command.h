@@ -19,6 +19,7 @@ int command_activity(int argc, char **argv);
 int command_local_verify(int argc, char **argv);
 int command_mock(int argc, char **argv);
 int command_port(int argc, char **argv);
+int command_doctor(int argc, char **argv);
 
 /* What every subcommand does with --help and --version and with wrong options. help: the whole help text.
  * Loops over getopt_long(): returns the next option, -1 at the end; on --help and --version it prints to

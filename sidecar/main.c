@@ -22,6 +22,7 @@ static const struct subcommand subcommands[] = {
     {"local-verify", command_local_verify, "activity, proof, and an operator's file of it"},
     {"mock", command_mock, "stand in for the other two scraped services"},
     {"port", command_port, "say whether a port is free, or who holds it"},
+    {"doctor", command_doctor, "check this host and say what to mend"},
 };
 
 #define SUBCOMMANDS (sizeof(subcommands) / sizeof(subcommands[0]))
