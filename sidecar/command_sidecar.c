@@ -34,6 +34,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define REASONS_MAX 256u
@@ -655,6 +656,17 @@ static int sidecar_run(const struct settings *settings)
     return status;
 }
 
+/* Connections, event files and spool files each take a descriptor; the soft limit is often 1,024, or less. */
+static void descriptors_raise(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 int command_sidecar(int argc, char **argv)
 {
     struct settings *settings = calloc(1, sizeof(*settings));
@@ -664,8 +676,10 @@ int command_sidecar(int argc, char **argv)
         log_error("out of memory");
         return COMMAND_FAILED;
     }
-    if (settings_read(settings, argc, argv, &status) == 0)
+    if (settings_read(settings, argc, argv, &status) == 0) {
+        descriptors_raise();
         status = sidecar_run(settings);
+    }
     free(settings);
     return status;
 }

@@ -114,14 +114,18 @@ static void answered_records(struct ailive *instance, struct ring *ring, uint32_
     if (status != BATCH_REFUSED) {
         ring_release(ring, end);
         shipper_count(&shipper->shipped, n);
+        shipper->refused_told = false;
     } else if (!ring_drop_range(ring, end, EVENT_DROP_REFUSED)) {
         exchange_lost(instance); /* all entries taken: a new connection, later, tries again with the drops */
     } else {
         shipper_count(&shipper->dropped, n);
-        instance_log(instance, AILIVE_LOG_ERROR,
-                     "the sidecar refused %llu records of ring %u for good: dropped and counted; are its "
-                     "version and ours the same?",
-                     (unsigned long long)n, ring->header->number);
+        if (!shipper->refused_told)
+            instance_log(
+                instance, AILIVE_LOG_ERROR,
+                "the sidecar refused %llu records of ring %u for good: dropped and counted, as will be "
+                "those that follow until it takes some; are its version and ours the same?",
+                (unsigned long long)n, ring->header->number);
+        shipper->refused_told = true;
     }
 }
 
