@@ -10,7 +10,7 @@
 #include "text.h"
 
 #include <ailive/ailive.h>
-#include <wire/paths.h>
+#include <wire/url.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,7 +36,7 @@ static const char emit_help[] =
     "Record the sample sequence: accept/none/submit/85 ms, reject/risk_limit/none/10 ms,\n"
     "noop/no_signal/none/2 ms, in turn.\n"
     "\n"
-    "  --ipc URL         through the SDK to a sidecar at ipc:///path\n"
+    "  --ipc URL         through the SDK to a sidecar at ipc:///path, tcp://127.0.0.1:PORT, ...\n"
     "  --out FILE        append contract JSON lines to FILE\n"
     "  --n N             events altogether, shared out over the threads; 0: until a signal (default 50)\n"
     "  --interval-ms MS  pause between two events of a thread; 0: as fast as it goes (default 200)\n"
@@ -368,7 +368,8 @@ static int emit_options(struct emit *emit, int argc, char **argv, bool *run)
                                             COMMAND_COMMON_OPTIONS,
                                             {0, 0, 0, 0}};
     const char *component = NULL, *run_id = NULL, *wrong;
-    char error[256], socket[PATHS_SOCKET_BYTES];
+    char error[256];
+    struct url url;
     int option, status = COMMAND_OK;
 
     while ((option = command_next_option(argc, argv, options, emit_help, &status)) >= 0)
@@ -380,7 +381,8 @@ static int emit_options(struct emit *emit, int argc, char **argv, bool *run)
         return command_usage("emit", "unexpected argument '%s'", argv[optind]);
     if (!emit->ipc_url == !emit->out_path)
         return command_usage("emit", "give --ipc URL or --out FILE, one of the two");
-    if (emit->ipc_url && (wrong = paths_socket(emit->ipc_url, socket)) != NULL)
+    if (emit->ipc_url &&
+        (wrong = url_read(emit->ipc_url, true, &url)) != NULL) /* the SDK decides on plaintext */
         return command_usage("emit", "--ipc %s: %s", emit->ipc_url, wrong);
     if (!config_component(component, emit->component, error, sizeof(error)) ||
         !config_run_id(run_id, emit->run_id, error, sizeof(error)))

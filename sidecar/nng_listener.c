@@ -168,8 +168,7 @@ static int tls_prepare(struct nng_listener *listener, const struct nng_listener_
     if (rc != 0)
         return failure_say(error, cap, "--ipc-ca %s: %s; it must hold certificates, as PEM", options->tls_ca,
                            nng_strerror(rc));
-    rc = nng_stream_listener_set_ptr(listener->stream, NNG_OPT_TLS_CONFIG, listener->tls);
-    return rc == 0 ? 0 : failure_say(error, cap, "%s: %s", options->url, nng_strerror(rc));
+    return 0;
 }
 
 /* Whole messages, and the name under which nng's own REP listens. "ws:msgmode" is what nng's SP transport
@@ -187,18 +186,18 @@ static int ws_prepare(struct nng_listener *listener, size_t message_max_bytes)
     return rc;
 }
 
-static int listener_prepare(struct nng_listener *listener, const struct nng_listener_options *options,
-                            char *error, size_t cap)
+static int listener_prepare(struct nng_listener *listener, const struct nng_listener_options *options)
 {
-    int rc = 0;
-
-    if (listener->url.road == URL_TLS)
-        return tls_prepare(listener, options, error, cap);
-    if (listener->url.road == URL_IPC)
-        rc = ipc_prepare(listener);
-    if (listener->url.road == URL_WS)
-        rc = ws_prepare(listener, options->message_max_bytes);
-    return rc == 0 ? 0 : failure_say(error, cap, "cannot listen on %s: %s", options->url, nng_strerror(rc));
+    switch (listener->url.road) {
+    case URL_IPC:
+        return ipc_prepare(listener);
+    case URL_TLS:
+        return nng_stream_listener_set_ptr(listener->stream, NNG_OPT_TLS_CONFIG, listener->tls);
+    case URL_WS:
+        return ws_prepare(listener, options->message_max_bytes);
+    default:
+        return 0;
+    }
 }
 
 /* ---- opening and closing ---- */
@@ -210,9 +209,11 @@ static int listener_listen(struct nng_listener *listener, const struct nng_liste
 
     if (listener->url.road == URL_IPC && socket_claim(listener, listener->url.path, error, cap) != 0)
         return -1;
-    rc = nng_stream_listener_alloc(&listener->stream, options->url);
-    if (rc == 0 && listener_prepare(listener, options, error, cap) != 0)
+    if (listener->url.road == URL_TLS && tls_prepare(listener, options, error, cap) != 0)
         return -1;
+    rc = nng_stream_listener_alloc(&listener->stream, options->url);
+    if (rc == 0)
+        rc = listener_prepare(listener, options);
     if (rc == 0)
         rc = nng_stream_listener_listen(listener->stream);
     if (rc == 0)

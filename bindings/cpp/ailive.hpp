@@ -101,6 +101,9 @@ struct options {
     std::uint64_t spool_max_bytes = 0;
     ailive_log_fn log = nullptr;
     void *log_context = nullptr;
+    std::string tls_cert{};
+    std::string tls_ca{};
+    bool remote_plaintext = false;
     bool memory_sink = false;
     std::chrono::duration<std::uint32_t, std::milli> close_timeout{1000}; // how long the destructor may wait
 };
@@ -176,6 +179,9 @@ class client
         plain.spool_max_bytes = wanted.spool_max_bytes;
         plain.log = wanted.log;
         plain.log_context = wanted.log_context;
+        plain.tls_cert = wanted.tls_cert.c_str();
+        plain.tls_ca = wanted.tls_ca.c_str();
+        plain.remote_plaintext = wanted.remote_plaintext ? 1 : 0;
         plain.memory_sink = wanted.memory_sink ? 1 : 0;
         status_ = ailive_open(&plain, &instance_);
     }

@@ -24,6 +24,9 @@ static void options_fields(void)
     FIELD(ailive_options, spool_max_bytes);
     FIELD(ailive_options, log);
     FIELD(ailive_options, log_context);
+    FIELD(ailive_options, tls_cert);
+    FIELD(ailive_options, tls_ca);
+    FIELD(ailive_options, remote_plaintext);
     FIELD(ailive_options, memory_sink);
 }
 

@@ -20,8 +20,10 @@
 #define SPOOL_FILE_DEFAULT     ((uint64_t)64 << 20)
 #define SPOOL_FILE_MIN         ((uint64_t)64 << 10)
 #define SPOOL_MAX_DEFAULT      ((uint64_t)1 << 30)
-#define OPTIONS_MAX_BYTES      4096u /* a size beyond it is no size */
-#define LOG_LINE_BYTES         (PATHS_MAX_BYTES + 512u)
+#define OPTIONS_FIRST_BYTES                                                                                  \
+    offsetof(struct ailive_options, tls_cert) /* the first layout: nothing shorter exists */
+#define OPTIONS_MAX_BYTES 4096u               /* a size beyond it is no size */
+#define LOG_LINE_BYTES    (PATHS_MAX_BYTES + 512u)
 
 #define TEXT_OF_(x) #x
 #define TEXT_OF(x)  TEXT_OF_(x)
@@ -105,24 +107,33 @@ void instance_leave(struct ailive *instance)
     process_leave(instance->slot);
 }
 
-static void settings_log(const struct instance_settings *settings, enum ailive_log_level level,
-                         const char *format, va_list arguments)
+static void settings_vlog(const struct instance_settings *settings, enum ailive_log_level level,
+                          const char *format, va_list arguments)
 {
     char line[LOG_LINE_BYTES];
 
+    if (!settings->log)
+        return;
     vsnprintf(line, sizeof(line), format, arguments);
     settings->log(settings->log_context, level, line);
 }
 
-void instance_log(const struct ailive *instance, enum ailive_log_level level, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void
+settings_log(const struct instance_settings *settings, enum ailive_log_level level, const char *format, ...)
 {
-    const struct instance_settings *settings = &instance->kept->settings;
     va_list arguments;
 
-    if (!settings->log)
-        return;
     va_start(arguments, format);
-    settings_log(settings, level, format, arguments);
+    settings_vlog(settings, level, format, arguments);
+    va_end(arguments);
+}
+
+void instance_log(const struct ailive *instance, enum ailive_log_level level, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    settings_vlog(&instance->kept->settings, level, format, arguments);
     va_end(arguments);
 }
 
@@ -168,9 +179,6 @@ static int settings_numbers(const struct ailive_options *options, struct instanc
 
 static int settings_folders(const struct ailive_options *options, struct instance_settings *out)
 {
-    char url[PATHS_MAX_BYTES];
-    const char *path;
-
     if (!paths_runtime(options->runtime_dir, out->runtime, sizeof(out->runtime)))
         return AILIVE_ETOOLONG;
     /* No HOME gives no spool folder. That is for the log, not a reason to leave the host without an
@@ -180,12 +188,57 @@ static int settings_folders(const struct ailive_options *options, struct instanc
             return AILIVE_ETOOLONG;
         out->spool[0] = '\0';
     }
-    if (!paths_ipc_url(options->ipc_url, out->runtime, url, sizeof(url)))
+    return AILIVE_OK;
+}
+
+static bool remote_plaintext(const struct ailive_options *options)
+{
+    char value[2];
+
+    return options->remote_plaintext != 0 ||
+           (paths_env("AILIVE_REMOTE_PLAINTEXT", "", value, sizeof(value)) && strcmp(value, "1") == 0);
+}
+
+static int settings_url(const struct ailive_options *options, struct instance_settings *out)
+{
+    char text[PATHS_MAX_BYTES];
+    struct url url;
+    const char *wrong;
+
+    if (!paths_ipc_url(options->ipc_url, out->runtime, text, sizeof(text)))
         return AILIVE_ETOOLONG;
-    if (!paths_socket(url, out->socket))
-        return AILIVE_OK;
-    path = strncmp(url, "ipc://", 6) == 0 ? url + 6 : "";
-    return strlen(path) >= sizeof(out->socket) ? AILIVE_ETOOLONG : AILIVE_EINVAL;
+    wrong = url_read(text, remote_plaintext(options), &url);
+    if (wrong) {
+        settings_log(out, AILIVE_LOG_ERROR, "%.200s: %s", text, wrong);
+        return strncmp(text, "ipc://", 6) == 0 && strlen(text + 6) >= PATHS_SOCKET_BYTES ? AILIVE_ETOOLONG
+                                                                                         : AILIVE_EINVAL;
+    }
+    out->road = url.road;
+    snprintf(out->socket, sizeof(out->socket), "%.255s", url.road == URL_IPC ? url.path : text);
+    return AILIVE_OK;
+}
+
+/* A file option: the caller's, else the variable, else none. */
+static bool settings_file(const char *given, const char *variable, char out[PATHS_MAX_BYTES])
+{
+    if (!given || !*given)
+        return paths_env(variable, "", out, PATHS_MAX_BYTES);
+    if (strlen(given) >= PATHS_MAX_BYTES)
+        return false;
+    memcpy(out, given, strlen(given) + 1);
+    return true;
+}
+
+static int settings_roads(const struct ailive_options *options, struct instance_settings *out)
+{
+    int status = settings_folders(options, out);
+
+    if (status == AILIVE_OK)
+        status = settings_url(options, out);
+    if (status == AILIVE_OK && (!settings_file(options->tls_cert, "AILIVE_TLS_CERT", out->tls_cert) ||
+                                !settings_file(options->tls_ca, "AILIVE_TLS_CA", out->tls_ca)))
+        status = AILIVE_ETOOLONG;
+    return status;
 }
 
 static int settings_read(const struct ailive_options *options, struct instance_settings *out)
@@ -202,7 +255,7 @@ static int settings_read(const struct ailive_options *options, struct instance_s
     if (status == AILIVE_OK)
         status = settings_text(options->run_id, "PEAK_TRADE_AI_RUN_ID", "na", out->run_id);
     if (status == AILIVE_OK)
-        status = settings_folders(options, out);
+        status = settings_roads(options, out);
     return status;
 }
 
@@ -379,8 +432,10 @@ int instance_start(struct ailive *instance)
 static void instance_free_inside(struct ailive *instance)
 {
     process_unmap(instance->live, sizeof(*instance->live));
-    if (instance->kept)
+    if (instance->kept) {
+        road_nng_close(&instance->kept->nng);
         munmap(instance->kept, sizeof(*instance->kept));
+    }
     instance->live = NULL;
     instance->kept = NULL;
 }
@@ -408,6 +463,25 @@ static int open_names(struct instance_kept *kept)
     return status;
 }
 
+/* Loads what the road needs. The host's log is told what is wrong. */
+static int open_road(struct instance_kept *kept)
+{
+    const struct instance_settings *settings = &kept->settings;
+    struct bridge_options options = {.url = settings->socket,
+                                     .tls_cert = *settings->tls_cert ? settings->tls_cert : NULL,
+                                     .tls_ca = *settings->tls_ca ? settings->tls_ca : NULL};
+    char error[LOG_LINE_BYTES] = "";
+    int status;
+
+    if (settings->road == URL_IPC || settings->memory_sink)
+        return AILIVE_OK;
+    status = road_nng_open(&kept->nng, &options, error, sizeof(error));
+    if (status == 0)
+        return AILIVE_OK;
+    settings_log(settings, AILIVE_LOG_ERROR, "%s: %s", settings->socket, error);
+    return status == ENOTSUP ? AILIVE_ENOTSUP : status == EINVAL ? AILIVE_EINVAL : AILIVE_ESYS;
+}
+
 static int open_inside(struct ailive *instance, const struct ailive_options *options, bool disabled)
 {
     int status = open_memory(instance, disabled);
@@ -416,6 +490,8 @@ static int open_inside(struct ailive *instance, const struct ailive_options *opt
         status = settings_read(options, &instance->kept->settings);
     if (status == AILIVE_OK)
         status = open_names(instance->kept);
+    if (status == AILIVE_OK && !disabled)
+        status = open_road(instance->kept);
     if (status == AILIVE_OK && !disabled && instance_start(instance) != 0)
         status = AILIVE_ESYS;
     return status;
@@ -442,10 +518,9 @@ static int open_options(const struct ailive_options *given, struct ailive_option
     *out = defaults;
     if (!given)
         return AILIVE_OK;
-    /* 0.1 is the first layout: nothing shorter exists. */
-    if (given->size < sizeof(*out) || !nothing_unknown(given))
+    if (given->size < OPTIONS_FIRST_BYTES || !nothing_unknown(given))
         return AILIVE_EINVAL;
-    memcpy(out, given, sizeof(*out));
+    memcpy(out, given, given->size < sizeof(*out) ? given->size : sizeof(*out));
     return AILIVE_OK;
 }
 

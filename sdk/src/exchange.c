@@ -8,6 +8,7 @@
 #include "pack.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <string.h>
 
 /* Makes an encoded batch the outstanding request. */
@@ -291,6 +292,26 @@ bool exchange_ship(struct ailive *instance)
 
 /* ---- the connection ---- */
 
+static int exchange_dial(struct ailive *instance)
+{
+    const struct instance_kept *kept = instance->kept;
+    struct shipper *shipper = &instance->live->shipper;
+    int fd, error;
+
+    if (kept->settings.road == URL_IPC)
+        return road_ipc_connect(&shipper->ipc, kept->settings.socket);
+    error = road_nng_connect(&kept->nng, &fd);
+    if (error == 0)
+        return road_ipc_adopt(&shipper->ipc, fd);
+    if (error == EPERM && !shipper->child_told)
+        instance_log(
+            instance, AILIVE_LOG_WARNING,
+            "a forked child cannot use %s, libnng is not fork-safe: its records go to the spool in '%s'",
+            kept->settings.socket, kept->settings.spool);
+    shipper->child_told |= error == EPERM;
+    return error;
+}
+
 static void exchange_connect(struct ailive *instance)
 {
     struct shipper *shipper = &instance->live->shipper;
@@ -298,7 +319,7 @@ static void exchange_connect(struct ailive *instance)
     if (shipper->now_ns < shipper->connect_at_ns)
         return;
     shipper->connect_at_ns = shipper->now_ns + (int64_t)SHIPPER_CONNECT_MS * NS_PER_MS;
-    if (road_ipc_connect(&shipper->ipc, instance->kept->settings.socket) != 0)
+    if (exchange_dial(instance) != 0)
         return; /* absent is no news: the log was told when it went, and is told when it answers */
     shipper->greet = !shipper->request.active;
     shipper->request.sent_at_ns = shipper->now_ns;

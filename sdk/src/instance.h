@@ -13,7 +13,10 @@
 #include "names.h"
 #include "process.h"
 #include "ring.h"
+#include "road_nng.h"
 #include "shipper.h"
+
+#include "wire/url.h"
 
 #include <pthread.h>
 
@@ -28,7 +31,10 @@ struct instance_settings {
     char run_id[AILIVE_NAME_MAX_BYTES + 1];
     char runtime[PATHS_MAX_BYTES];
     char spool[PATHS_MAX_BYTES]; /* "": no folder could be found */
-    char socket[PATHS_SOCKET_BYTES];
+    enum url_road road;
+    char socket[URL_MAX_BYTES];     /* the path of ipc://, of the others the URL */
+    char tls_cert[PATHS_MAX_BYTES]; /* "": none */
+    char tls_ca[PATHS_MAX_BYTES];
     uint32_t ring_records;
     uint32_t spool_after_ms;
     uint64_t spool_file_bytes;
@@ -41,6 +47,7 @@ struct instance_settings {
 struct instance_kept {
     struct instance_settings settings;
     struct names names;
+    struct road_nng nng; /* unless the road is ipc:// */
 };
 
 struct instance_live {

@@ -11,11 +11,11 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 int road_ipc_connect(struct road_ipc *road, const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    unsigned char greeting[SP_GREETING_BYTES];
     int fd, error;
 
     if (strlen(path) >= sizeof(address.sun_path))
@@ -24,7 +24,18 @@ int road_ipc_connect(struct road_ipc *road, const char *path)
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return errno;
-    error = process_fd_set(road->socket, fd);
+    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+        return road_ipc_adopt(road, fd);
+    error = errno;
+    close(fd);
+    return error;
+}
+
+int road_ipc_adopt(struct road_ipc *road, int fd)
+{
+    unsigned char greeting[SP_GREETING_BYTES];
+    int error = process_fd_set(road->socket, fd);
+
     if (error != 0)
         return error;
     road->greeted = false;
@@ -32,8 +43,7 @@ int road_ipc_connect(struct road_ipc *road, const char *path)
     road->out_sent = 0;
     sp_greeting(SP_PROTO_REQ, greeting);
     errno = 0;
-    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
-        send(fd, greeting, sizeof(greeting), MSG_NOSIGNAL) == (ssize_t)sizeof(greeting))
+    if (send(fd, greeting, sizeof(greeting), MSG_NOSIGNAL) == (ssize_t)sizeof(greeting))
         return 0;
     error = errno ? errno : EPIPE;
     road_ipc_close(road);

@@ -24,6 +24,9 @@ struct road_ipc {
 
 /* Connects and sends our greeting. 0 or errno. Does not wait. path: at most 107 bytes. */
 int road_ipc_connect(struct road_ipc *road, const char *path);
+
+/* The same on a connected socket (of a bridge: road_nng.h), which is the road's from then on. */
+int road_ipc_adopt(struct road_ipc *road, int fd);
 bool road_ipc_connected(const struct road_ipc *road);
 
 /* Closes the connection. The request stays in memory, for road_ipc_again(). */

@@ -76,7 +76,7 @@ struct shipper {
     bool version_refused; /* it answers, but does not speak our version: spool until the next connection */
     bool drops_refused;   /* it refuses our range drops: keep them until the next connection */
     bool greet;           /* a greeting is due on this connection */
-    bool spool_full, spool_failed, refused_told; /* told the log already */
+    bool spool_full, spool_failed, refused_told, child_told; /* told the log already */
     uint32_t hurry_seen;
     uint32_t ring_next; /* whose turn it is */
     int park_ms;

@@ -108,24 +108,29 @@ class Roads(StackTest):
                 "-" if latency is None else str(int(latency * 1e6)),
                 (since // datetime.timedelta(microseconds=1)) * 1000]
 
-    def play(self, rows):
+    def play(self, rows, url):
         text = "".join("\t".join(str(field) for field in row) + "\n" for row in rows)
-        done = subprocess.run([str(BIN / "sdk_player"), self.ipc], input=text.encode(), env=self.env, timeout=60,
+        done = subprocess.run([str(BIN / "sdk_player"), url], input=text.encode(), env=self.env, timeout=60,
                               capture_output=True)
         self.assertEqual(0, done.returncode, done.stderr.decode())
 
     def test_nng_gives_the_expected_series_of_the_sample_sequence(self):
-        since = time.time()
-        sidecar = Sidecar(self)
         rows = self.rows("emitted")
         self.assertEqual(52, len(rows))
-        self.play(row for _, row in rows)
-        self.check(DATA / "emitted.expected", sidecar.get(), since, "--source-map", "sample_v1=sdk_v1")
+        for scheme, url in {"ipc": self.ipc, **self.network_urls()}.items():
+            with self.subTest(road=scheme):
+                since = time.time()
+                sidecar = Sidecar(self, "--ipc", url, "--state", str(self.folder / f"state-{scheme}"))
+                self.play([row for _, row in rows], url)
+                self.check(DATA / "emitted.expected", sidecar.get(), since, "--source-map", "sample_v1=sdk_v1")
+                self.assertEqual(0, sidecar.stop())
 
     def test_nng_gives_what_replay_gives_for_all_that_the_sdk_can_express(self):
         """The lines in order of time: sdk_v1 keeps the greatest time where a file keeps the last."""
-        for name, least in (("v1_matrix", 50), ("v1_types", 5), ("mixed", 500), ("malformed", 40)):
-            with self.subTest(file=name):
+        urls = {"ipc": self.ipc, **self.network_urls()}
+        for name, least, scheme in (("v1_matrix", 50, "ipc"), ("v1_types", 5, "ws"), ("mixed", 500, "ipc"),
+                                    ("malformed", 40, "tcp"), ("mixed", 500, "tcp"), ("mixed", 500, "ws")):
+            with self.subTest(file=name, road=scheme):
                 since = time.time()
                 pairs = self.rows(name)
                 self.assertGreaterEqual(len(pairs), least)
@@ -135,8 +140,8 @@ class Roads(StackTest):
                 expected = self.folder / f"{name}.expected"
                 expected.write_text("".join(f"{n} {v!r}\n" for n, v in sorted(contract(replayed).items())
                                             if "live_heartbeat" not in n))
-                sidecar = Sidecar(self, "--state", str(self.folder / f"state-{name}"))
-                self.play(row for _, row in pairs)
+                sidecar = Sidecar(self, "--ipc", urls[scheme], "--state", str(self.folder / f"state-{name}-{scheme}"))
+                self.play([row for _, row in pairs], urls[scheme])
                 self.check(expected, sidecar.get(), since, "--source-map", "sample_v1=sdk_v1")
                 self.assertEqual(0, sidecar.stop())
 

@@ -67,6 +67,12 @@ class Lifecycle(StackTest):
         self.run_all()
         self.expect_all(Sidecar(self))
 
+    def test_they_are_too_when_libnng_carries_them(self):
+        self.env["AILIVE_IPC_URL"] = self.network_urls()["tcp"]
+        sidecar = Sidecar(self)
+        self.run_all()
+        self.expect_all(sidecar)
+
     def test_what_a_host_recorded_before_it_execs_is_salvaged_while_it_lives_on(self):
         sidecar = Sidecar(self)
         idle = self.start_exec()

@@ -13,6 +13,7 @@ from support.stack import BIN, ROOT, StackTest, free_port, main  # noqa: E402
 # What each must have at least: a part of a path.
 CONTENTS = {
     "libailive0": ["/libailive.so.0", "usr/share/doc/libailive0/copyright"],
+    "libailive-nng0": ["/libailive-nng.so.0", "usr/share/doc/libailive-nng0/copyright"],
     "libailive-dev": ["usr/include/ailive/ailive.h", "usr/include/ailive/ailive.hpp", "/libailive.so", "/libailive.a",
                       "/pkgconfig/ailive.pc", "/cmake/ailive/ailive-config.cmake"],
     "ailive": ["usr/bin/ailive", "usr/bin/ailive-demo-watch", "/systemd/system/ailive.service",
@@ -66,6 +67,7 @@ class Packages(StackTest):
         self.assertNotIn("curl", self.field("ailive", "Depends"))
         self.assertIn("libcurl3-gnutls", self.field("ailive", "Recommends"))
         self.assertIn("libailive0 (= ", self.field("libailive-dev", "Depends"))
+        self.assertIn("libnng1", self.field("libailive-nng0", "Depends"))
 
     def test_the_symbols_file_is_what_the_library_exports(self):
         library = next(self.unpack("libailive0").rglob("libailive.so.0"))

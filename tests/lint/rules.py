@@ -14,7 +14,7 @@ TOP_LEVEL = {"CMakeLists.txt", "CMakePresets.json", "sdk", "sidecar", "bindings"
 
 # Which third party is named where (docs/architecture.md, "Who may include whom").
 THIRD_PARTY = {
-    r"nng/": {"sidecar/source_nng.c", "sidecar/nng_listener.h", "sidecar/nng_listener.c", "sdk/nng/bridge.c"},
+    r"nng/(nng|supplemental|protocol|transport)": {"sidecar/source_nng.c", "sidecar/nng_listener.h", "sidecar/nng_listener.c", "sdk/nng/bridge.c"},
     r"microhttpd\.h": {"sidecar/http.c"},
     r"msgpack": {"sdk/wire/batch.c"},
     r"lmdb\.h": {"sidecar/state.c"},

@@ -23,7 +23,7 @@ BIN = pathlib.Path(os.environ.get("AILIVE_BIN", ROOT / "build/dev/bin"))
 AILIVE = str(BIN / "ailive")
 CONTRACT_ENV = ("PEAK_TRADE_AI_EVENTS_JSONL", "PEAK_TRADE_AI_RUN_ID", "PEAK_TRADE_AI_COMPONENT",
                 "PEAK_TRADE_AI_EXPORTER_PORT", "AILIVE_RUNTIME_DIR", "AILIVE_SPOOL_DIR", "AILIVE_STATE_DIR",
-                "AILIVE_IPC_URL", "AILIVE_DISABLED", "RUN_ID", "COMPONENT", "PROM_URL", "EXPORTER_URL", "PY_CMD")
+                "AILIVE_IPC_URL", "AILIVE_TLS_CERT", "AILIVE_TLS_CA", "AILIVE_REMOTE_PLAINTEXT", "AILIVE_DISABLED", "RUN_ID", "COMPONENT", "PROM_URL", "EXPORTER_URL", "PY_CMD")
 
 
 def golden(name):
@@ -168,6 +168,11 @@ class StackTest(unittest.TestCase):
         self.env.update(AILIVE_RUNTIME_DIR=str(self.folder / "runtime"), AILIVE_SPOOL_DIR=str(self.folder / "spool"),
                         AILIVE_STATE_DIR=str(self.folder / "state"))
         self.ipc = f"ipc://{self.folder}/runtime/sidecar.sock"
+
+    def network_urls(self):
+        """Free URLs of the roads that need libailive-nng, by scheme; from now on hosts find it in the build tree."""
+        self.env["LD_LIBRARY_PATH"] = str(BIN.parent / "lib")
+        return {scheme: f"{scheme}://127.0.0.1:{free_port()}" for scheme in ("tcp", "ws")}
 
     def tearDown(self):
         for process in reversed(self.processes):

@@ -23,6 +23,8 @@ static_assert(offsetof(struct ailive_options, size) == 0, "size");
 static_assert(offsetof(struct ailive_options, ring_records) == 48, "ring_records");
 static_assert(offsetof(struct ailive_options, spool_file_bytes) == 56, "spool_file_bytes");
 static_assert(offsetof(struct ailive_options, memory_sink) == 88, "memory_sink");
+static_assert(offsetof(struct ailive_options, tls_cert) == 96, "tls_cert");
+static_assert(offsetof(struct ailive_options, remote_plaintext) == 112, "remote_plaintext");
 static_assert(offsetof(struct ailive_stats, connected) == 84, "connected");
 static_assert(offsetof(struct ailive_record, latency_ns) == 56, "latency_ns");
 

@@ -439,6 +439,14 @@ static void options_of_a_newer_header_are_taken_while_what_is_new_in_them_is_zer
     newer.known.size = sizeof(newer);
     assert_int_equal(ailive_open(&newer.known, &instance), AILIVE_OK);
     assert_int_equal(ailive_close(instance, 1000), AILIVE_OK);
+    newer.known.size = offsetof(struct ailive_options, tls_cert); /* and the first layout still is one */
+    newer.known.tls_cert = "what lies behind it is not looked at";
+    assert_int_equal(ailive_open(&newer.known, &instance), AILIVE_OK);
+    assert_int_equal(ailive_close(instance, 1000), AILIVE_OK);
+    newer.known.tls_cert = NULL;
+    newer.known.size--;
+    expect_open(&newer.known, AILIVE_EINVAL);
+    newer.known.size = sizeof(newer);
     newer.later = 1;
     expect_open(&newer.known, AILIVE_EINVAL);
     newer.known.size = 4097;
@@ -473,7 +481,9 @@ static void wrong_options_give_a_status_and_make_nothing(void **state)
     expect_open(&options, AILIVE_ETOOLONG);
     options = options_here(), options.spool_dir = long_text;
     expect_open(&options, AILIVE_ETOOLONG);
-    options = options_here(), options.ipc_url = "tcp://127.0.0.1:5";
+    options = options_here(), options.ipc_url = "http://127.0.0.1:5";
+    expect_open(&options, AILIVE_EINVAL);
+    options = options_here(), options.ipc_url = "tcp://192.0.2.1:5"; /* plaintext beyond loopback */
     expect_open(&options, AILIVE_EINVAL);
     long_text[200] = '\0';
     memcpy(long_text, "ipc:///", 7);

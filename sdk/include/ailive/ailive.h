@@ -156,7 +156,10 @@ struct ailive_options {
     const char *component; /* default $PEAK_TRADE_AI_COMPONENT, else "execution_watch"; <= 96 bytes */
     const char *run_id;    /* default $PEAK_TRADE_AI_RUN_ID, else "na"; <= 96 bytes */
     const char *ipc_url;   /* the sidecar's "ipc:///path"; default $AILIVE_IPC_URL, else
-                              "ipc://<runtime folder>/sidecar.sock"; path <= 107 bytes (sockaddr_un) */
+                              "ipc://<runtime folder>/sidecar.sock"; path <= 107 bytes (sockaddr_un). Where host
+                              and sidecar share no file system: "tcp://127.0.0.1:PORT", "ws://127.0.0.1:PORT",
+                              "tls+tcp://HOST:PORT", <= 255 bytes; these load libailive-nng, which is not
+                              fork-safe: a forked child spools (docs/operations.md) */
     const char *runtime_dir; /* where the rings lie: default $AILIVE_RUNTIME_DIR, else /run/ailive where that
                                is a folder we may write in, else $XDG_RUNTIME_DIR/ailive, else
                                /dev/shm/ailive-<uid>. Must be on tmpfs for speed; made (0700) when missing */
@@ -172,20 +175,26 @@ struct ailive_options {
                                counted; default 1 GiB; at least spool_file_bytes */
     ailive_log_fn log;         /* default NULL: silence */
     void *log_context;         /* passed to log; default NULL */
-    int memory_sink; /* 1: nothing leaves the process; ailive_memory_read() gives back what was recorded.
-                        For a host's own unit tests. Default 0 */
+    int memory_sink;      /* 1: nothing leaves the process; ailive_memory_read() gives back what was recorded.
+                             For a host's own unit tests. Default 0 */
+    const char *tls_cert; /* tls+tcp: PEM file with our certificate and its private key; default
+                             $AILIVE_TLS_CERT */
+    const char *tls_ca;   /* tls+tcp: PEM file with who may sign the sidecar's; default $AILIVE_TLS_CA */
+    int remote_plaintext; /* 1: tcp and ws beyond loopback, where anyone may read and forge; default
+                             $AILIVE_REMOTE_PLAINTEXT = 1, else refused */
 };
 #define AILIVE_OPTIONS_INIT                                                                                  \
     {                                                                                                        \
-        sizeof(struct ailive_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                    \
+        sizeof(struct ailive_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                           \
     }
 
 /* Opens an instance: makes the producer's folder and starts its shipper thread (all signals blocked in it).
  * options: NULL means all defaults. *out: the instance; on failure NULL, and every call on NULL is a counted
  * no-op. Does not wait for a sidecar. With AILIVE_DISABLED=1 in the environment it succeeds, makes nothing,
- * and recording calls are counted no-ops. Errors: AILIVE_EINVAL (a number out of its range, a URL that is not
- * ipc://), AILIVE_ETOOLONG, AILIVE_ELIMIT (more than 64 open instances), AILIVE_ESYS (folder, files, thread).
- * Blocks for a few file operations. */
+ * and recording calls are counted no-ops. Errors: AILIVE_EINVAL (a number out of its range, a URL that is
+ * none, plaintext beyond loopback, certificates that cannot be used), AILIVE_ENOTSUP (libailive-nng is not
+ * installed, or its libnng has no TLS), AILIVE_ETOOLONG, AILIVE_ELIMIT (more than 64 open instances),
+ * AILIVE_ESYS (folder, files, thread). Blocks for a few file operations. */
 AILIVE_API int ailive_open(const struct ailive_options *options, struct ailive **out);
 
 /* Waits until every record made before the call is acknowledged by the sidecar or safe in the spool.

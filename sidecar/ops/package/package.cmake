@@ -1,6 +1,6 @@
 # What is installed besides the libraries, and the Debian packages made of all of it, one a component:
 #   cmake --preset release && cmake --build --preset release && cpack --config build/release/CPackConfig.cmake
-# libailive0 (library), libailive-dev (development), ailive (program), python3-ailive (python).
+# libailive0 (library), libailive-nng0 (nng), libailive-dev (development), ailive (program), python3-ailive (python).
 set(PACKAGE_DIR ${CMAKE_CURRENT_LIST_DIR})
 set(OPS_DIR ${CMAKE_CURRENT_LIST_DIR}/..)
 
@@ -46,8 +46,8 @@ set(CPACK_PACKAGE_DIRECTORY ${PROJECT_BINARY_DIR}/packages)
 set(CPACK_STRIP_FILES ON)
 set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE
   WORLD_READ WORLD_EXECUTE)
-set(CPACK_COMPONENTS_ALL library development program)
-set(DEBIAN_NAMES library:libailive0 development:libailive-dev program:ailive)
+set(CPACK_COMPONENTS_ALL library nng development program)
+set(DEBIAN_NAMES library:libailive0 nng:libailive-nng0 development:libailive-dev program:ailive)
 if(TARGET ailive_python)
   list(APPEND CPACK_COMPONENTS_ALL python)
   list(APPEND DEBIAN_NAMES python:python3-ailive)
@@ -71,6 +71,16 @@ set(CPACK_DEBIAN_LIBRARY_DESCRIPTION "The library of host processes. A recording
 ailive) counts the records exactly and serves them to Prometheus. Watch-only:
 nothing in it can place, change or cancel an order.")
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_CONTROL_EXTRA "${PACKAGE_DIR}/symbols;${PACKAGE_DIR}/shlibs;${PACKAGE_DIR}/triggers")
+
+set(CPACK_DEBIAN_LIBRARY_PACKAGE_SUGGESTS "libailive-nng0 (= ${PROJECT_VERSION}-1)")
+
+set(CPACK_DEBIAN_NNG_PACKAGE_NAME libailive-nng0)
+set(CPACK_DEBIAN_NNG_PACKAGE_SECTION libs)
+set(CPACK_DEBIAN_NNG_PACKAGE_DEPENDS "libailive0 (= ${PROJECT_VERSION}-1)")
+set(CPACK_DEBIAN_NNG_DESCRIPTION "For host processes that share no file system with their sidecar: libailive
+loads it, and libnng with it, when the sidecar's URL is tcp, tls+tcp or ws.
+It is not fork-safe.")
+set(CPACK_DEBIAN_NNG_PACKAGE_CONTROL_EXTRA "${PACKAGE_DIR}/nng/symbols;${PACKAGE_DIR}/nng/shlibs;${PACKAGE_DIR}/triggers")
 
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME libailive-dev)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)

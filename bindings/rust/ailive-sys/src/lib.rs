@@ -19,6 +19,8 @@ pub const AILIVE_ESYS: c_int = -8;
 pub const AILIVE_EDISABLED: c_int = -9;
 pub const AILIVE_ENOTSUP: c_int = -10;
 
+pub const AILIVE_ABI: u32 = 0;
+
 pub const AILIVE_ACCEPT: u32 = 1;
 pub const AILIVE_REJECT: u32 = 2;
 pub const AILIVE_NOOP: u32 = 3;
@@ -86,6 +88,9 @@ pub struct ailive_options {
     pub log: ailive_log_fn,
     pub log_context: *mut c_void,
     pub memory_sink: c_int,
+    pub tls_cert: *const c_char,
+    pub tls_ca: *const c_char,
+    pub remote_plaintext: c_int,
 }
 
 #[repr(C)]
@@ -122,6 +127,7 @@ pub struct ailive_record {
 extern "C" {
     pub fn ailive_strerror(status: c_int) -> *const c_char;
     pub fn ailive_version() -> *const c_char;
+    pub fn ailive_abi() -> u32;
     pub fn ailive_open(options: *const ailive_options, out: *mut *mut ailive) -> c_int;
     pub fn ailive_flush(instance: *mut ailive, timeout_ms: u32) -> c_int;
     pub fn ailive_close(instance: *mut ailive, timeout_ms: u32) -> c_int;

@@ -103,7 +103,7 @@ fn structs_and_words_are_laid_out_as_in_c() {
         .collect();
     let mut ours = BTreeMap::new();
     fields!(ours, ailive_options, size component run_id ipc_url runtime_dir spool_dir ring_records spool_after_ms
-        spool_file_bytes spool_max_bytes log log_context memory_sink);
+        spool_file_bytes spool_max_bytes log log_context tls_cert tls_ca remote_plaintext memory_sink);
     fields!(ours, ailive_stats, recorded dropped_full dropped_ring ignored shipped spooled dropped_spool pending
         spool_bytes wakeups rings connected);
     fields!(ours, ailive_record, kind decision action reason stage component run_id time_ns latency_ns);

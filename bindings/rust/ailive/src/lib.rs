@@ -206,6 +206,9 @@ pub struct Builder {
     spool_after: Duration,
     spool_file_bytes: u64,
     spool_max_bytes: u64,
+    tls_cert: String,
+    tls_ca: String,
+    remote_plaintext: bool,
     memory_sink: bool,
     close_timeout: Option<Duration>,
     log: Option<Log>,
@@ -266,6 +269,19 @@ impl Builder {
         self
     }
 
+    /// tls+tcp: PEM files with our certificate and its key, and with who may sign the sidecar's.
+    pub fn tls(mut self, cert: impl Into<String>, ca: impl Into<String>) -> Self {
+        self.tls_cert = cert.into();
+        self.tls_ca = ca.into();
+        self
+    }
+
+    /// Allows tcp and ws beyond loopback, where anyone may read and forge.
+    pub fn remote_plaintext(mut self) -> Self {
+        self.remote_plaintext = true;
+        self
+    }
+
     /// Nothing leaves the process; [`Client::memory_read`] gives back what was recorded. For unit tests.
     pub fn memory_sink(mut self) -> Self {
         self.memory_sink = true;
@@ -291,6 +307,7 @@ impl Builder {
         let (component, run_id) = (text(&self.component)?, text(&self.run_id)?);
         let (ipc_url, runtime_dir) = (text(&self.ipc_url)?, text(&self.runtime_dir)?);
         let spool_dir = text(&self.spool_dir)?;
+        let (tls_cert, tls_ca) = (text(&self.tls_cert)?, text(&self.tls_ca)?);
         // Boxed twice: C keeps one plain pointer.
         let log = self.log.map(Box::new);
         let options = sys::ailive_options {
@@ -306,6 +323,9 @@ impl Builder {
             spool_max_bytes: self.spool_max_bytes,
             log: log.as_ref().map(|_| log_line as unsafe extern "C" fn(*mut c_void, u32, *const c_char)),
             log_context: log.as_ref().map_or(ptr::null_mut(), |log| &**log as *const Log as *mut c_void),
+            tls_cert: tls_cert.as_ptr(),
+            tls_ca: tls_ca.as_ptr(),
+            remote_plaintext: self.remote_plaintext as i32,
             memory_sink: self.memory_sink as i32,
         };
         let mut instance = ptr::null_mut();
