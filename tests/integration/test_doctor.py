@@ -37,7 +37,7 @@ class Doctor(StackTest):
     def setUp(self):
         super().setUp()
         server = http.server.HTTPServer(("127.0.0.1", 0), Healthy)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         self.addCleanup(server.server_close)
         self.addCleanup(server.shutdown)
         healthy = f"http://127.0.0.1:{server.server_port}"
