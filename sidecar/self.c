@@ -92,10 +92,14 @@ static bool expose_files(struct source_file *files, struct expose *out)
     source_file_lag(files, lag_each, &lag);
     if (spool != NULL)
         lag_each(&lag, spool, spool_reader_lag_bytes(source_file_spools(files)));
-    return lag.fine && single(out, "ailive_source_damaged_files_total", FAMILY_COUNTER,
-                              "Compressed event files that could not be read to their end since the sidecar "
-                              "started.",
-                              (double)source_file_damaged_total(files));
+    return lag.fine &&
+           single(out, "ailive_spooled_bytes", FAMILY_GAUGE,
+                  "Bytes of producers' spool files, in all folders, that wait to be taken in.",
+                  (double)spool_reader_lag_bytes(source_file_spools(files))) &&
+           single(out, "ailive_source_damaged_files_total", FAMILY_COUNTER,
+                  "Compressed event files that could not be read to their end since the sidecar "
+                  "started.",
+                  (double)source_file_damaged_total(files));
 }
 
 static bool expose_rings(struct source_ring *rings, struct expose *out)
