@@ -70,10 +70,13 @@ class Packages(StackTest):
         self.assertIn("libnng1", self.field("libailive-nng0", "Depends"))
 
     def test_the_symbols_file_is_what_the_library_exports(self):
-        library = next(self.unpack("libailive0").rglob("libailive.so.0"))
-        exported = self.run_ok("nm", "-D", "--defined-only", str(library)).stdout.decode()
-        listed = (ROOT / "sidecar/ops/package/symbols").read_text()
-        self.assertEqual(set(re.findall(r" [A-Z] (\w+)$", exported, re.M)), set(re.findall(r"^ (\w+)@", listed, re.M)))
+        for package, name, listed in (("libailive0", "libailive.so.0", "symbols"),
+                                      ("libailive-nng0", "libailive-nng.so.0", "nng/symbols")):
+            library = next(self.unpack(package).rglob(name))
+            exported = self.run_ok("nm", "-D", "--defined-only", str(library)).stdout.decode()
+            listed = (ROOT / "sidecar/ops/package" / listed).read_text()
+            self.assertEqual(set(re.findall(r" [A-Z] (\w+)$", exported, re.M)),
+                             set(re.findall(r"^ (\w+)@", listed, re.M)), package)
 
     def test_lintian_finds_no_error(self):
         done = subprocess.run(["lintian", "--fail-on", "error", *map(str, self.debs.values())], capture_output=True,
