@@ -37,9 +37,9 @@ if [ "$full" -eq 1 ]; then
     export AILIVE_FULL=1
 fi
 tier release -L "$labels"
-tier tsan
+tier tsan -j 2
 [ "$full" -eq 1 ] && tier fuzz
-tier dev
+tier dev -j 2
 [ -z "$failed" ] && exit 0
 echo "FAILED tiers:$failed"
 exit 1
