@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define ERROR_BYTES   1024u
 #define MANIFEST_FILE "MANIFEST_SHA256.txt"
@@ -200,6 +201,23 @@ static int by_name(const struct dirent **a, const struct dirent **b)
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
+static int failed_file(struct run *run, const char *folder, const char *name, int cause)
+{
+    snprintf(run->error, sizeof(run->error), "cannot read %.300s/%.200s: %s", folder, name, strerror(cause));
+    return -1;
+}
+
+/* S_IFREG, S_IFDIR, or 0 for what is none of them. Asked by stat(): not every file system tells it in d_type,
+ * and a file that is passed over unseen would be a scan without hits. */
+static mode_t kind_of(const char *folder, const char *name)
+{
+    char path[PATHS_MAX_BYTES + 512];
+    struct stat found;
+
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    return lstat(path, &found) == 0 ? found.st_mode & S_IFMT : 0;
+}
+
 /* Calls each for every file of the folder and, one level down, of its folders. name: within folder. */
 static int walk(struct run *run, const char *folder, const char *below, each_file *each, void *context)
 {
@@ -209,27 +227,24 @@ static int walk(struct run *run, const char *folder, const char *below, each_fil
 
     snprintf(path, sizeof(path), "%s/%s", folder, below);
     count = scandir(path, &entries, NULL, by_name);
+    if (count < 0)
+        return failed_file(run, folder, below, errno);
     for (int i = 0; i < count; i++) {
         char name[512];
+        mode_t kind;
 
         snprintf(name, sizeof(name), "%s%s", below, entries[i]->d_name);
-        if (status == 0 && entries[i]->d_type == DT_REG)
+        kind = status == 0 ? kind_of(folder, name) : 0;
+        if (kind == S_IFREG)
             status = each(run, context, folder, name);
-        if (status == 0 && entries[i]->d_type == DT_DIR && entries[i]->d_name[0] != '.' && below[0] == '\0') {
+        if (kind == S_IFDIR && entries[i]->d_name[0] != '.' && below[0] == '\0') {
             snprintf(name, sizeof(name), "%s/", entries[i]->d_name);
             status = walk(run, folder, name, each, context);
         }
         free(entries[i]);
     }
-    if (count >= 0)
-        free(entries);
+    free(entries);
     return status;
-}
-
-static int failed_file(struct run *run, const char *folder, const char *name, int cause)
-{
-    snprintf(run->error, sizeof(run->error), "cannot read %.300s/%.200s: %s", folder, name, strerror(cause));
-    return -1;
 }
 
 static int scan_each(struct run *run, void *scan, const char *folder, const char *name)

@@ -47,7 +47,8 @@ static bool is_text(const yaml_node_t *node)
 
 /* ---- files ---- */
 
-/* The whole file as a string. NULL: errno says why. */
+/* The whole file as a string. NULL: errno says why. What follows a NUL would pass unread, and with it the
+ * users: such a file, as a crash leaves one, is refused. */
 static char *read_whole(const char *path)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -71,7 +72,11 @@ static char *read_whole(const char *path)
     }
     close(fd);
     bytes[used] = '\0';
-    return bytes;
+    if (strlen(bytes) == used)
+        return bytes;
+    free(bytes);
+    errno = EILSEQ;
+    return NULL;
 }
 
 static int read_named(struct reader *reader, const yaml_node_t *name, char **out)
@@ -172,13 +177,19 @@ static int take_tls(struct reader *reader, const char *key, yaml_node_t *name, y
     return 0;
 }
 
+/* Below 04 and above 31 there is none: no password would ever match. */
+static bool is_bcrypt_cost(const char *two)
+{
+    return two[0] >= '0' && two[0] <= '9' && two[1] >= '0' && two[1] <= '9' && strncmp(two, "04", 2) >= 0 &&
+           strncmp(two, "31", 2) <= 0;
+}
+
 static bool is_bcrypt(const char *hash)
 {
     static const char digits[] = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
     return strlen(hash) == 60 && hash[0] == '$' && hash[1] == '2' && strchr("aby", hash[2]) != NULL &&
-           hash[3] == '$' && hash[4] >= '0' && hash[4] <= '3' && hash[5] >= '0' && hash[5] <= '9' &&
-           hash[6] == '$' && strspn(hash + 7, digits) == 53;
+           hash[3] == '$' && is_bcrypt_cost(hash + 4) && hash[6] == '$' && strspn(hash + 7, digits) == 53;
 }
 
 static int take_user(struct reader *reader, const char *key, yaml_node_t *name, yaml_node_t *value)
@@ -258,21 +269,45 @@ static int read_document(struct reader *reader)
     return complete_tls(reader);
 }
 
+static int load(struct reader *reader, yaml_parser_t *parser)
+{
+    if (yaml_parser_load(parser, &reader->document))
+        return 0;
+    snprintf(reader->error, reader->error_cap, "%s:%zu: no YAML: %s", reader->path,
+             parser->problem_mark.line + 1, parser->problem != NULL ? parser->problem : "it cannot be read");
+    return -1;
+}
+
+/* Users in a second document would be nobody's: it is refused rather than passed over. */
+static int read_end(struct reader *reader, yaml_parser_t *parser)
+{
+    const yaml_node_t *root;
+    int status = 0;
+
+    if (load(reader, parser) != 0)
+        return -1;
+    root = yaml_document_get_root_node(&reader->document);
+    if (root != NULL)
+        status = fail(reader, root, "a second document begins; put everything into the first");
+    yaml_document_delete(&reader->document);
+    return status;
+}
+
 static int parse(struct reader *reader, const char *bytes)
 {
     yaml_parser_t parser;
-    int status = -1;
+    int status;
 
     if (!yaml_parser_initialize(&parser))
         return fail(reader, NULL, "out of memory");
     yaml_parser_set_input_string(&parser, (const unsigned char *)bytes, strlen(bytes));
-    if (!yaml_parser_load(&parser, &reader->document)) {
-        snprintf(reader->error, reader->error_cap, "%s:%zu: no YAML: %s", reader->path,
-                 parser.problem_mark.line + 1, parser.problem != NULL ? parser.problem : "it cannot be read");
-    } else {
+    status = load(reader, &parser);
+    if (status == 0) {
         status = read_document(reader);
         yaml_document_delete(&reader->document);
     }
+    if (status == 0)
+        status = read_end(reader, &parser);
     yaml_parser_delete(&parser);
     return status;
 }

@@ -25,6 +25,7 @@ if [ -z "$bin" ]; then
         { tail -30 .local_tmp/build.log >&2; say "up: the build failed"; exit 1; }
     bin=$PWD/build/demo/bin
 fi
+[ -x "$bin/ailive" ] || { say "up: there is no program $bin/ailive: build it, or leave \$AILIVE_BIN out"; exit 1; }
 packages_prometheus build/tools/prometheus || exit 1
 
 # Every port before anything is started. The real services may hold theirs: they must serve metrics then.

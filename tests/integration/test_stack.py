@@ -12,7 +12,7 @@ import threading
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from support.stack import AILIVE, OperatorTest, Prometheus, Sidecar, main, wait_for  # noqa: E402
+from support.stack import AILIVE, BIN, OperatorTest, Prometheus, Sidecar, main, wait_for  # noqa: E402
 
 
 class WebService(http.server.BaseHTTPRequestHandler):
@@ -108,6 +108,11 @@ class InTheWay(OperatorTest):
             self.assertIn(f"port {port} on 127.0.0.1 is in use by pid {os.getpid()} (python3)", said, name)
             self.assertFalse((self.stack / "processes").exists())
 
+    def test_up_without_the_program_says_so(self):
+        self.env["AILIVE_BIN"] = "/nonexistent"
+        self.assertEqual("up: there is no program /nonexistent/ailive: build it, or leave $AILIVE_BIN out\n",
+                         self.script("up", status=1))
+
     def test_down_ends_no_process_that_up_did_not_start(self):
         stranger = self.start("sleep", "60")
         self.stack.mkdir()
@@ -127,9 +132,18 @@ class InTheWay(OperatorTest):
         self.run_ok("bash", "-c", f"cd {own} && sha256sum -c MANIFEST_SHA256.txt")
 
     def test_key_material_in_the_evidence_is_found_and_masked(self):
+        self.key_material_is_found({})
+
+    def test_a_file_system_that_tells_no_types_hides_nothing(self):
+        self.key_material_is_found({"LD_PRELOAD": f"{BIN.parent}/lib/libuntyped.so",
+                                    "ASAN_OPTIONS": "verify_asan_link_order=0"})
+        own = self.evidence("ai_live_local_verify")
+        self.assertEqual(5, len((own / "MANIFEST_SHA256.txt").read_text().splitlines()))
+
+    def key_material_is_found(self, environment):
         secret = "ghp_" + "a1B2" * 9
         sidecar = Sidecar(self, "--run-id", secret)
-        env = {**self.env, "EXPORTER_URL": sidecar.url, "RUN_ID": secret}
+        env = {**self.env, "EXPORTER_URL": sidecar.url, "RUN_ID": secret, **environment}
         self.ailive("local-verify", "--wait-s", "0", status=1, env=env)
         hits = (self.evidence("ai_live_local_verify") / "KEY_MATERIAL_SCAN.txt").read_text()
         self.assertRegex(hits, r"AI_ACTIVITY_DEMO_SUMMARY.txt:\d+: GitHub token: ghp_\*\*\*\*\n")

@@ -13,7 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define HASH "$2b$10$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234"
+#define SALTED "abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234"
+#define HASH   "$2b$10$" SALTED
 
 static char folder[] = "/tmp/ailive-web-config.XXXXXX";
 static char path[128], error[512];
@@ -111,6 +112,10 @@ static void each_fault_names_its_line(void **state)
          ":2:", "need each other"},
         {"tls_server_config:\n  cert_file: [c.pem]\n", ":2:", "needs a text"},
         {"basic_auth_users:\n  a: " HASH "\n  b: secret\n", ":3:", "no bcrypt hash"},
+        {"basic_auth_users:\n  a: $2y$03$" SALTED "\n", ":2:", "no bcrypt hash"},
+        {"basic_auth_users:\n  a: $2y$32$" SALTED "\n", ":2:", "no bcrypt hash"},
+        {"http_server_config:\n  http2: true\n---\nbasic_auth_users:\n  a: " HASH "\n",
+         ":4:", "a second document"},
         {"basic_auth_users:\n  a:b: " HASH "\n", ":2:", "colon"},
         {"basic_auth_users:\n  - a\n", ":2:", "`key: value`"},
         {"http_server_config:\n  headers: {}\n", ":2:", "'headers' is not understood"},
@@ -128,6 +133,24 @@ static void each_fault_names_its_line(void **state)
     }
 }
 
+/* As a crash of the host can leave a file: its bytes are zero, its users gone. */
+static void a_file_with_a_nul_is_not_taken_for_an_empty_one(void **state)
+{
+    static const char zeroed[] = "\0\0\0\0basic_auth_users:\n  a: b\n";
+    FILE *file;
+
+    (void)state;
+    assert_int_equal(read_text(""), 0);
+    web_config_free(config);
+    config = NULL;
+    file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite(zeroed, sizeof(zeroed) - 1, 1, file), 1);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(web_config_read(path, &config, error, sizeof(error)), -1);
+    assert_non_null(strstr(error, "cannot read"));
+}
+
 static void a_file_that_is_not_there_is_said(void **state)
 {
     (void)state;
@@ -141,6 +164,7 @@ int main(void)
         cmocka_unit_test(tls_and_users_are_read),
         cmocka_unit_test(an_empty_file_asks_for_nothing),
         cmocka_unit_test(each_fault_names_its_line),
+        cmocka_unit_test(a_file_with_a_nul_is_not_taken_for_an_empty_one),
         cmocka_unit_test(a_file_that_is_not_there_is_said),
     };
 
