@@ -53,6 +53,10 @@ def _text(name, value):
     return value
 
 
+def _path(name, value):
+    return _text(name, _os.fspath(value) if isinstance(value, _os.PathLike) else value)
+
+
 def _seconds(name, value):
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise BadType(f"{name} must be a number of seconds, not {value!r}")
@@ -62,17 +66,21 @@ def _seconds(name, value):
 
 
 def open(component=None, run_id=None, *, ipc_url=None, runtime_dir=None, spool_dir=None, ring_records=0,
-         spool_after=0.0, spool_file_bytes=0, spool_max_bytes=0, memory=False):
+         spool_after=0.0, spool_file_bytes=0, spool_max_bytes=0, tls_cert=None, tls_ca=None,
+         remote_plaintext=False, memory=False):
     """Opens a client; use it as a context manager, or close() it. One for a process is enough: it may be shared by
     threads and tasks, used in forked children, and pickled to others, where it opens again with the same options.
 
     component, run_id: for whom records are that name none; 1 to 96 bytes. Default $PEAK_TRADE_AI_COMPONENT, else
     "execution_watch"; $PEAK_TRADE_AI_RUN_ID, else "na".
     memory: nothing leaves the process, and records() gives back what was recorded; for your own unit tests.
-    The others are those of libailive (0 and None: its defaults) and mean nothing without it. ipc_url: the sidecar's
-    "ipc:///path". runtime_dir, spool_dir: folders. ring_records: records that a thread's ring holds, 64 to 16,777,216;
-    default 65,536. spool_after: seconds the sidecar may stay silent before records go to the spool; default 1.
-    spool_file_bytes, spool_max_bytes: of one spool file, and of all of this process together.
+    The others are those of libailive (0, None and False: its defaults) and mean nothing without it. ipc_url: the
+    sidecar's "ipc:///path"; where it shares no files, "tcp://", "ws://" or "tls+tcp://HOST:PORT". runtime_dir,
+    spool_dir: folders. ring_records: records that a thread's ring holds, 64 to 16,777,216; default 65,536. spool_after:
+    seconds the sidecar may stay silent before records go to the spool; default 1. spool_file_bytes, spool_max_bytes: of
+    one spool file, and of all of this process together. tls_cert, tls_ca: PEM files for tls+tcp with our certificate and
+    its private key, and with who may sign the sidecar's; default $AILIVE_TLS_CERT, $AILIVE_TLS_CA. remote_plaintext:
+    allows tcp and ws beyond loopback, where anyone may read and forge; default $AILIVE_REMOTE_PLAINTEXT.
 
     Raises BadValue, BadType. What goes wrong outside (a folder that cannot be made) is logged, and recording calls are
     counted no-ops.
@@ -80,12 +88,13 @@ def open(component=None, run_id=None, *, ipc_url=None, runtime_dir=None, spool_d
     options = {
         "component": _text("component", component), "run_id": _text("run_id", run_id),
         "ipc_url": _text("ipc_url", ipc_url),
-        "runtime_dir": _text("runtime_dir", None if runtime_dir is None else _os.fspath(runtime_dir)),
-        "spool_dir": _text("spool_dir", None if spool_dir is None else _os.fspath(spool_dir)),
+        "runtime_dir": _path("runtime_dir", runtime_dir), "spool_dir": _path("spool_dir", spool_dir),
         "ring_records": _whole("ring_records", ring_records, 1 << 24),
         "spool_after": _seconds("spool_after", spool_after),
         "spool_file_bytes": _whole("spool_file_bytes", spool_file_bytes, (1 << 64) - 1),
-        "spool_max_bytes": _whole("spool_max_bytes", spool_max_bytes, (1 << 64) - 1), "memory": bool(memory)}
+        "spool_max_bytes": _whole("spool_max_bytes", spool_max_bytes, (1 << 64) - 1),
+        "tls_cert": _path("tls_cert", tls_cert), "tls_ca": _path("tls_ca", tls_ca),
+        "remote_plaintext": bool(remote_plaintext), "memory": bool(memory)}
     return Client(options, _process.new_key())
 
 

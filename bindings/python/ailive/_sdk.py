@@ -18,7 +18,8 @@ class Client(Api, _native.Client):
         status, text = self._open(
             options["component"], options["run_id"], options["ipc_url"], options["runtime_dir"], options["spool_dir"],
             options["ring_records"], round(options["spool_after"] * 1000), options["spool_file_bytes"],
-            options["spool_max_bytes"], options["memory"])
+            options["spool_max_bytes"], options["tls_cert"], options["tls_ca"], options["remote_plaintext"],
+            options["memory"])
         if status in (_EINVAL, _ETOOLONG):
             raise BadValue(f"ailive.open(): {text}: {({k: v for k, v in options.items() if v})}")
         self._tell()

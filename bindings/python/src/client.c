@@ -432,9 +432,10 @@ static PyObject *client_open(PyObject *object, PyObject *arguments)
     unsigned long long file_bytes, max_bytes;
     int status;
 
-    if (!PyArg_ParseTuple(arguments, "zzzzzIIKKp:_open", &options.component, &options.run_id,
+    if (!PyArg_ParseTuple(arguments, "zzzzzIIKKzzpp:_open", &options.component, &options.run_id,
                           &options.ipc_url, &options.runtime_dir, &options.spool_dir, &options.ring_records,
-                          &options.spool_after_ms, &file_bytes, &max_bytes, &options.memory_sink))
+                          &options.spool_after_ms, &file_bytes, &max_bytes, &options.tls_cert,
+                          &options.tls_ca, &options.remote_plaintext, &options.memory_sink))
         return NULL;
     if (self->instance) {
         PyErr_SetString(module_bad_value, "this client is open");

@@ -125,8 +125,16 @@ def test_wrong_options_raise(road, wrong):
         made_by(ROADS[road], memory=True, **wrong)
 
 
+@pytest.mark.skipif("libailive" not in ROADS, reason="JSONL goes to no sidecar")
+def test_plaintext_beyond_loopback_is_refused_unless_asked_for_by_name():
+    with pytest.raises(ailive.BadValue):
+        ailive.open(ipc_url="tcp://192.0.2.1:9", memory=True)  # memory: nothing is dialled
+    ailive.open(ipc_url="tcp://192.0.2.1:9", remote_plaintext=True, memory=True).close()
+
+
 def test_wrong_types_of_options_raise():
-    for wrong in ({"component": 1}, {"ring_records": 1.5}, {"ring_records": True}, {"spool_after": "1"}):
+    for wrong in ({"component": 1}, {"runtime_dir": 1}, {"tls_cert": b"x"}, {"ring_records": 1.5},
+                  {"ring_records": True}, {"spool_after": "1"}):
         with pytest.raises(ailive.BadType):
             ailive.open(**wrong)
 

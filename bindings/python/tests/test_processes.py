@@ -9,7 +9,7 @@ import time
 
 import pytest
 from conftest import PROGRAMS, ROADS
-from support.stack import Sidecar, total, wait_for
+from support.stack import Sidecar, free_port, total, wait_for
 
 pytestmark = pytest.mark.skipif("libailive" not in ROADS, reason="without libailive nothing reaches the sidecar's socket")
 DECISIONS = "peaktrade_ai_decisions_total"
@@ -29,6 +29,21 @@ def test_a_host_is_counted(stack):
     assert total(series, "peaktrade_ai_actions_total", 'action="fill"') == 1
     assert total(series, "ailive_stage_latency_seconds_count", 'stage="order_router"') == 1
     assert total(series, "peaktrade_ai_decision_latency_ms_sum", 'source="sdk_v1"') == pytest.approx(2000)
+
+
+def test_a_host_is_counted_over_tls_with_the_files_it_names(stack):
+    stack.network_urls()  # where libailive-nng lies
+    pem, url = str(stack.folder / "both.pem"), f"tls+tcp://localhost:{free_port()}"
+    stack.run_ok("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=both", "-addext",
+                 "subjectAltName=DNS:localhost", "-keyout", pem + ".key", "-out", pem + ".ca")
+    with open(pem, "w") as both:
+        both.write(open(pem + ".ca").read() + open(pem + ".key").read())
+    sidecar = Sidecar(stack, "--ipc", url, "--ipc-cert", pem, "--ipc-ca", pem + ".ca")
+    code = "import ailive, sys; url, cert, ca = sys.argv[1:]\n" \
+           "with ailive.open(ipc_url=url, tls_cert=cert, tls_ca=ca) as client: client.decision('accept'); client.flush(20)\n" \
+           "print(client.stats().shipped)"
+    assert stack.python("-c", code, url, pem, pem + ".ca").strip() == "1"
+    assert total(sidecar.series(), DECISIONS) == 1
 
 
 def test_the_module_says_whether_a_sidecar_answers(stack):
