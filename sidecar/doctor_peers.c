@@ -48,6 +48,18 @@ static int ask(struct http_get *get, const char *base, const char *path, const c
     return status;
 }
 
+/* Where a sidecar with this environment serves: the fallback of an exporter's URL. */
+static const char *url_served(char *out, size_t cap)
+{
+    struct config_listen listen;
+    char error[512];
+
+    if (!config_listen(NULL, &listen, error, sizeof(error))) /* check_environment() has said so */
+        return PROOF_EXPORTER_URL_DEFAULT;
+    snprintf(out, cap, "http://127.0.0.1:%u", (unsigned)listen.port);
+    return out;
+}
+
 static void check_exporter(struct doctor *doctor, struct http_get *get, struct buffer *body, const char *url)
 {
     char error[512];
@@ -107,7 +119,7 @@ void doctor_peers(struct doctor *doctor, const struct doctor_options *options)
 {
     struct buffer body;
     struct http_get *get;
-    char error[256];
+    char error[256], served[64];
 
     check_environment(doctor);
     get = http_get_new(error, sizeof(error));
@@ -118,7 +130,7 @@ void doctor_peers(struct doctor *doctor, const struct doctor_options *options)
     }
     buffer_init(&body);
     check_exporter(doctor, get, &body,
-                   proof_setting(options->exporter_url, "EXPORTER_URL", PROOF_EXPORTER_URL_DEFAULT));
+                   proof_setting(options->exporter_url, "EXPORTER_URL", url_served(served, sizeof(served))));
     check_prometheus(doctor, get, &body,
                      proof_setting(options->prom_url, "PROM_URL", PROOF_PROM_URL_DEFAULT));
     buffer_fini(&body);

@@ -198,6 +198,11 @@ class Doctor(StackTest):
         self.assertRegex(found["prometheus"][1], "down")
         self.assertEqual(("FAIL", "HTTP status 404: this is no sidecar"), found["exporter"][:2])
 
+    def test_without_a_url_the_exporter_is_at_the_contracts_port(self):
+        self.env.pop("EXPORTER_URL")
+        self.assertEqual("OK", self.lines(PEAK_TRADE_AI_EXPORTER_PORT=str(Sidecar(self).port))["exporter"][0])
+        self.assertEqual("WARN", self.lines(PEAK_TRADE_AI_EXPORTER_PORT=str(free_port()))["exporter"][0])
+
     def test_a_prometheus_that_scrapes_others_only(self):
         other = Prometheus(self, free_port(), edit=lambda config: re.sub(r"\bai_live\b", "another", config))
         self.assertEqual("no job ai_live", self.lines(PROM_URL=other.url, status=1)["prometheus"][1])
