@@ -10,7 +10,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 . sidecar/ops/packages.sh
 
-all="record end_to_end idle_host codec tail replay scrape sidecar_idle start python peers"
+all="record end_to_end idle_host codec tail replay scrape sidecar_idle start python bindings peers"
 quick="" only=""
 while [ $# -gt 0 ]; do
     case $1 in
