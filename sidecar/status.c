@@ -12,6 +12,7 @@
 #include <wire/event.h>
 #include <wire/remains.h>
 
+#include <assert.h>
 #include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
@@ -273,6 +274,50 @@ static bool rank_components(const struct view *view, struct ranking *out)
     return true;
 }
 
+/* Behind what history_rejects() fills in. */
+enum {
+    REJECT_COUNT,
+    REJECT_RECENT,
+    REJECT_PLACE /* of its component among the components */
+};
+
+static int rejects_compare(const void *a, const void *b)
+{
+    const struct ranking_row *left = a, *right = b;
+
+    if (left->sums[REJECT_PLACE] != right->sums[REJECT_PLACE])
+        return left->sums[REJECT_PLACE] < right->sums[REJECT_PLACE] ? -1 : 1;
+    if (left->sums[REJECT_RECENT] != right->sums[REJECT_RECENT])
+        return left->sums[REJECT_RECENT] > right->sums[REJECT_RECENT] ? -1 : 1;
+    if (left->sums[REJECT_COUNT] != right->sums[REJECT_COUNT])
+        return left->sums[REJECT_COUNT] > right->sums[REJECT_COUNT] ? -1 : 1;
+    return strcmp(left->names[1], right->names[1]);
+}
+
+/* By component as these are ranked: the list is cut, and a component of many small reasons would fall out of
+ * it though it rejects most. */
+static bool sort_rejects(struct view *view)
+{
+    struct ranking components;
+    bool fine;
+
+    ranking_init(&components);
+    fine = rank_components(view, &components);
+    ranking_cut(&components, components.count); /* sorted, and can be found */
+    for (size_t i = 0; i < view->rejects.count && fine; i++) {
+        struct ranking_row *row = &view->rejects.rows[i];
+        const struct ranking_row *component =
+            ranking_find(&components, (const char *const[RANKING_NAMES]){row->names[0], "", ""});
+
+        assert(component != NULL); /* rank_components() makes one of each */
+        row->sums[REJECT_PLACE] = (uint64_t)(component - components.rows);
+    }
+    if (view->rejects.count > 0)
+        qsort(view->rejects.rows, view->rejects.count, sizeof(*view->rejects.rows), rejects_compare);
+    ranking_fini(&components);
+    return fine;
+}
+
 static void put_component(struct json_out *json, const struct ranking_row *row)
 {
     json_out_open(json, NULL, '{');
@@ -318,8 +363,8 @@ static void put_rejects(struct view *view)
         json_out_open(json, NULL, '{');
         json_out_text(json, "component", ranking->rows[i].names[0]);
         json_out_text(json, "reason", ranking->rows[i].names[1]);
-        json_out_count(json, "recent", ranking->rows[i].sums[1]);
-        json_out_count(json, "count", ranking->rows[i].sums[0]);
+        json_out_count(json, "recent", ranking->rows[i].sums[REJECT_RECENT]);
+        json_out_count(json, "count", ranking->rows[i].sums[REJECT_COUNT]);
         json_out_close(json, '}');
     }
     list_close(json);
@@ -686,8 +731,8 @@ static void gather_facts(struct view *view)
 static void put_all(struct view *view, bool brief)
 {
     ranking_init(&view->rejects);
-    view->json.fine = history_rejects(view->status->history, &view->snapshot, &view->rejects);
-    ranking_sort(&view->rejects);
+    view->json.fine =
+        history_rejects(view->status->history, &view->snapshot, &view->rejects) && sort_rejects(view);
     json_out_open(&view->json, NULL, '{');
     put_self(view);
     put_health(view);

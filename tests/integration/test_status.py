@@ -82,6 +82,16 @@ class Status(StackTest):
             self.assertEqual((50, 20), (len(now[key]["rows"]), now[key]["more"]), key)
         self.assertEqual(70, now["decisions"]["total"])
 
+    def test_who_rejects_most_has_its_reasons_shown_however_many_others_there_are(self):
+        reasons = ("no_signal", "cooldown", "market_closed", "risk_limit", "invalid_order")
+        self.append("".join(line(f"c{i:02}", "reject", "risk_limit") * 3 for i in range(60)) +
+                    "".join(line("many", "reject", reason) * 2 for reason in reasons) + line("c59", "reject", "other"))
+        now = self.wait_step("reject", 191)
+        shown = [(row["component"], row["reason"], row["recent"]) for row in now["rejects"]["rows"]]
+        self.assertEqual([("many", reason, 2) for reason in sorted(reasons)], shown[:5])
+        self.assertEqual([("c59", "risk_limit", 3), ("c59", "other", 1), ("c00", "risk_limit", 3)], shown[5:8])
+        self.assertEqual(["many", "c59", "c00"], [row["component"] for row in now["components"]["rows"]][:3])
+
     def test_hostile_names_stay_names(self):
         name = '"};\\</script>\u2028\u00e9'
         self.append(line(name, "accept") + json.dumps({"decision": name, "reason": name}) + "\n")
