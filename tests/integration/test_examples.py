@@ -31,6 +31,13 @@ class Examples(StackTest):
     def test_rust(self):
         self.counted("rust/debug/examples/watch", "rust_example")
 
+    @unittest.skipUnless((BIN.parent / "rust").exists(), "as above")
+    def test_rust_refuses_a_library_of_another_binary_interface(self):
+        library = BIN.parent / "lib"
+        env = {**self.env, "LD_LIBRARY_PATH": str(library), "LD_PRELOAD": str(library / "libother_abi.so")}
+        done = self.run_ok(str(BIN.parent / "rust/debug/examples/watch"), self.ipc, env=env, status=1)
+        self.assertIn("Error(-10", done.stderr.decode())
+
 
 if __name__ == "__main__":
     main()

@@ -9,7 +9,7 @@ import time
 
 import pytest
 from conftest import PROGRAMS, ROADS
-from support.stack import Sidecar, free_port, total, wait_for
+from support.stack import BIN, Sidecar, free_port, total, wait_for
 
 pytestmark = pytest.mark.skipif("libailive" not in ROADS, reason="without libailive nothing reaches the sidecar's socket")
 DECISIONS = "peaktrade_ai_decisions_total"
@@ -44,6 +44,12 @@ def test_a_host_is_counted_over_tls_with_the_files_it_names(stack):
            "print(client.stats().shipped)"
     assert stack.python("-c", code, url, pem, pem + ".ca").strip() == "1"
     assert total(sidecar.series(), DECISIONS) == 1
+
+
+def test_a_library_of_another_binary_interface_is_not_written_to(stack):
+    env = dict(stack.env, LD_PRELOAD=str(BIN.parent / "lib/libother_abi.so"))
+    said = stack.python("-c", "import ailive; print(ailive.road, ailive.why_jsonl)", env=env)
+    assert said.startswith("JSONL libailive ") and "has the binary interface 1, this was built for 0" in said
 
 
 def test_the_module_says_whether_a_sidecar_answers(stack):

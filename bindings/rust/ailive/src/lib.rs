@@ -47,7 +47,7 @@ impl Error {
     pub const TIMED_OUT: Error = Error(sys::AILIVE_ETIMEDOUT);
     /// A system call failed; the log was told which one.
     pub const SYSTEM: Error = Error(sys::AILIVE_ESYS);
-    /// Not possible here.
+    /// Not possible here; when opening: the library has another binary interface, or lacks the URL's road.
     pub const NOT_SUPPORTED: Error = Error(sys::AILIVE_ENOTSUP);
 
     /// The C library's status.
@@ -303,6 +303,10 @@ impl Builder {
 
     /// Opens. Does not wait for a sidecar.
     pub fn open(self) -> Result<Client, Error> {
+        // SAFETY: only gives a number.
+        if unsafe { sys::ailive_abi() } != sys::AILIVE_ABI {
+            return Err(Error::NOT_SUPPORTED); // its structs are not ours
+        }
         let text = |text: &str| CString::new(text).map_err(|_| Error::INVALID);
         let (component, run_id) = (text(&self.component)?, text(&self.run_id)?);
         let (ipc_url, runtime_dir) = (text(&self.ipc_url)?, text(&self.runtime_dir)?);
