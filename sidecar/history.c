@@ -219,6 +219,18 @@ static const struct mark *mark_then(const struct history *history)
     return i > 0 ? &history->marks[i - 1] : NULL;
 }
 
+/* What a row had when the mark was made; one that the mark had no room for, at most what the least of its
+ * rows had: rather too little lately than what has long been there. */
+static uint64_t had(const struct mark *then, const struct ranking_row *row)
+{
+    const struct ranking *rejects = then != NULL ? &then->rejects : NULL;
+    const struct ranking_row *before = rejects != NULL ? ranking_find(rejects, row->names) : NULL;
+
+    if (before == NULL && rejects != NULL && rejects->count == HISTORY_MARK_ROWS)
+        before = &rejects->rows[HISTORY_MARK_ROWS - 1];
+    return before != NULL ? before->sums[0] : 0;
+}
+
 bool history_rejects(struct history *history, const struct snapshot *snapshot, struct ranking *out)
 {
     const struct mark *then;
@@ -229,9 +241,8 @@ bool history_rejects(struct history *history, const struct snapshot *snapshot, s
     then = mark_then(history);
     for (size_t i = 0; i < out->count; i++) {
         struct ranking_row *row = &out->rows[i];
-        const struct ranking_row *before = then != NULL ? ranking_find(&then->rejects, row->names) : NULL;
 
-        row->sums[1] = risen(before != NULL ? before->sums[0] : 0, row->sums[0]);
+        row->sums[1] = risen(had(then, row), row->sums[0]);
         row->value = (double)row->sums[1];
     }
     pthread_mutex_unlock(&history->lock);

@@ -4,8 +4,8 @@
  * others may be called by any thread. Reads no clock: time is an argument.
  *
  * Limits: HISTORY_STEPS steps of 100 bytes; HISTORY_MARKS marks of HISTORY_MARK_ROWS rows (a row beyond them
- * counts as if all of it came lately). A quiet second
- * costs neither a snapshot nor a wake-up of its own.
+ * counts as rejecting lately what it has above the least of these). A quiet second costs neither a snapshot
+ * nor a wake-up of its own.
  */
 #ifndef AILIVE_SIDECAR_HISTORY_H
 #define AILIVE_SIDECAR_HISTORY_H

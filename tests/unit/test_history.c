@@ -204,6 +204,30 @@ static void rejects_are_recent_for_a_quarter_of_an_hour(void **context)
     assert_int_equal(lately, 1);
 }
 
+/* As after a restart: the counts are there, and nothing has been rejected since. */
+static void what_a_mark_has_no_room_for_is_not_taken_for_recent(void **context)
+{
+    uint64_t all, lately;
+    char name[16];
+
+    (void)context;
+    for (unsigned i = 0; i < HISTORY_MARK_ROWS; i++) {
+        snprintf(name, sizeof(name), "c%u", i);
+        decide(name, "reject", "other", 1);
+        decide(name, "reject", "other", 1);
+    }
+    decide("a", "reject", "risk_limit", 1);
+    tick(1000);
+    rejects(&all, &lately);
+    assert_int_equal(all, 1);
+    assert_int_equal(lately, 0);
+    for (unsigned i = 0; i < 5; i++)
+        decide("a", "reject", "risk_limit", 1);
+    tick(1001);
+    rejects(&all, &lately);
+    assert_in_range(lately, 4, 5);
+}
+
 static void a_reject_a_second_for_an_hour_is_a_quarter_of_an_hours_worth(void **context)
 {
     uint64_t all, lately;
@@ -287,6 +311,7 @@ int main(void)
         TEST(counts_that_fell_are_no_step_back),
         TEST(the_oldest_step_makes_room),
         TEST(rejects_are_recent_for_a_quarter_of_an_hour),
+        TEST(what_a_mark_has_no_room_for_is_not_taken_for_recent),
         TEST(a_reject_a_second_for_an_hour_is_a_quarter_of_an_hours_worth),
         TEST(a_quantile_is_prometheus_s),
         TEST(a_label_is_read_back_as_it_was),
