@@ -65,8 +65,10 @@ static void check_exporter(struct doctor *doctor, struct http_get *get, struct b
     char error[512];
     int status = ask(get, url, "/-/ready", NULL, body, error, sizeof(error));
     int len = body->used < 200 ? (int)body->used : 200;
+    /* Others, the Python exporter among them, answer 200 to any path. */
+    bool ours = body->used >= 5 && memcmp(body->bytes, "ready", 5) == 0;
 
-    if (status == 200)
+    if (status == 200 && ours)
         doctor_say(doctor, DOCTOR_OK, "exporter", "", "ready");
     else if (status == 0)
         doctor_say(doctor, DOCTOR_WARN, "exporter", "start it: ailive sidecar, or systemctl start ailive",
@@ -75,7 +77,8 @@ static void check_exporter(struct doctor *doctor, struct http_get *get, struct b
         doctor_say(doctor, DOCTOR_FAIL, "exporter", "docs/runbook.md: State damaged, Disk full", "%.*s", len,
                    body->used > 0 ? body->bytes : "");
     else
-        doctor_say(doctor, DOCTOR_FAIL, "exporter", "ailive port 9110 says who it is; or name --exporter-url",
+        doctor_say(doctor, DOCTOR_FAIL, "exporter",
+                   "ailive port and its number say who it is; or name --exporter-url",
                    "HTTP status %d: this is no sidecar", status);
 }
 

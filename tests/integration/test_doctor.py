@@ -24,10 +24,11 @@ class Healthy(http.server.BaseHTTPRequestHandler):
     ANSWER = b'{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"1"]}]}}'
 
     def do_GET(self):
+        answer = b"ready\n" if self.path == "/-/ready" else self.ANSWER
         self.send_response(200)
-        self.send_header("Content-Length", str(len(self.ANSWER)))
+        self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
-        self.wfile.write(self.ANSWER)
+        self.wfile.write(answer)
 
     def log_message(self, *arguments):
         pass
@@ -197,6 +198,7 @@ class Doctor(StackTest):
         found = self.lines(PROM_URL=prometheus.url, EXPORTER_URL=prometheus.url + "/other", status=1)
         self.assertRegex(found["prometheus"][1], "down")
         self.assertEqual(("FAIL", "HTTP status 404: this is no sidecar"), found["exporter"][:2])
+        self.broken("exporter", "FAIL", "200: this is no sidecar", "ailive port", EXPORTER_URL=prometheus.url)
 
     def test_without_a_url_the_exporter_is_at_the_contracts_port(self):
         self.env.pop("EXPORTER_URL")

@@ -54,6 +54,7 @@ class Migrating(OperatorTest):
             ["bash", "-c", self.adapted(port)], env=self.env, capture_output=True).stdout)
         # It is no sidecar yet, which the doctor sees: everything else of its lines is fine.
         lines = subprocess.run(["bash", "-c", doctor], env=self.env, capture_output=True).stdout.decode()
+        self.assertIn("FAIL|exporter|HTTP status 200: this is no sidecar", lines)
         self.assertNotIn("FAIL", lines.replace("FAIL|exporter", ""))
         accepted = 'decision="accept",reason="none",run_id="old"} '
         self.assertIn(accepted + "3", self.sh(replay))
