@@ -82,8 +82,8 @@ def open(component=None, run_id=None, *, ipc_url=None, runtime_dir=None, spool_d
     its private key, and with who may sign the sidecar's; default $AILIVE_TLS_CERT, $AILIVE_TLS_CA. remote_plaintext:
     allows tcp and ws beyond loopback, where anyone may read and forge; default $AILIVE_REMOTE_PLAINTEXT.
 
-    Raises BadValue, BadType. What goes wrong outside (a folder that cannot be made) is logged, and recording calls are
-    counted no-ops.
+    Raises BadValue, BadType. What goes wrong outside (a folder that cannot be made, a certificate that cannot be read, a
+    variable of the environment) is logged, and recording calls are counted no-ops.
     """
     options = {
         "component": _text("component", component), "run_id": _text("run_id", run_id),

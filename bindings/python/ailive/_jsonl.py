@@ -31,6 +31,17 @@ def _environment(variable, default):
     return os.environ.get(variable, "").strip() or default
 
 
+def _name_given(what, given, variable, default):
+    """The caller's, else the environment's: one that cannot be is said, and raises nothing."""
+    if given:
+        return _name(what, given)
+    try:
+        return _name(what, _environment(variable, default))
+    except BadValue as error:
+        logger.error("$%s: %s; it is %r", variable, error, default)
+        return default
+
+
 def _word(what, words, value):
     if not isinstance(value, str):
         raise BadType(f"{what} must be a str, not {type(value)!r}")
@@ -126,8 +137,8 @@ class Client(Api):
     def __init__(self, options, key):
         self._options, self._key = options, key
         self._path = _environment("PEAK_TRADE_AI_EVENTS_JSONL", None)
-        self._component = _name("component", options["component"] or _environment("PEAK_TRADE_AI_COMPONENT", "execution_watch"))
-        self._run_id = _name("run_id", options["run_id"] or _environment("PEAK_TRADE_AI_RUN_ID", "na"))
+        self._component = _name_given("component", options["component"], "PEAK_TRADE_AI_COMPONENT", "execution_watch")
+        self._run_id = _name_given("run_id", options["run_id"], "PEAK_TRADE_AI_RUN_ID", "na")
         self._fd, self._lock, self._closed = None, threading.Lock(), False
         self._memory = [] if options["memory"] else None
         self._said = False

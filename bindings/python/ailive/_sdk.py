@@ -5,7 +5,17 @@ from ._errors import BadValue
 
 library_version = _native.library_version
 _EINVAL, _ETOOLONG = -1, -2
+_NAME_MAX_BYTES = 96
 _run_id.when_used(_native.watch_run_id)
+
+
+def _callers_fault(options):
+    """Whether what open() was given may be what libailive refused. Otherwise it is the environment, or a certificate:
+    a host is not to fall over because of these."""
+    url = options["ipc_url"] or ""
+    named = ("runtime_dir", "spool_dir", "ring_records", "spool_after", "spool_file_bytes", "spool_max_bytes")
+    return (url and not url.startswith("tls+tcp://")) or any(options[name] for name in named) or any(
+        len((options[name] or "").encode(errors="replace")) > _NAME_MAX_BYTES for name in ("component", "run_id"))
 
 
 class Client(Api, _native.Client):
@@ -20,9 +30,9 @@ class Client(Api, _native.Client):
             options["ring_records"], round(options["spool_after"] * 1000), options["spool_file_bytes"],
             options["spool_max_bytes"], options["tls_cert"], options["tls_ca"], options["remote_plaintext"],
             options["memory"])
-        if status in (_EINVAL, _ETOOLONG):
-            raise BadValue(f"ailive.open(): {text}: {({k: v for k, v in options.items() if v})}")
         self._tell()
+        if status in (_EINVAL, _ETOOLONG) and _callers_fault(options):
+            raise BadValue(f"ailive.open(): {text}: {({k: v for k, v in options.items() if v})}")
         if status != 0:
             logger.error("ailive.open(): %s; nothing is recorded, recording calls are counted no-ops", text)
         _process.remember(self)

@@ -158,6 +158,20 @@ def test_what_goes_wrong_outside_is_logged_and_never_raised(stack):
     assert said.endswith("False 0\n")
 
 
+@pytest.mark.parametrize("wrong", [{"AILIVE_IPC_URL": "bogus"}, {"AILIVE_IPC_URL": "tcp://192.0.2.1:9"},
+                                   {"AILIVE_IPC_URL": "tls+tcp://localhost:9", "AILIVE_TLS_CERT": "/none", "AILIVE_TLS_CA": "/none"},
+                                   {"PEAK_TRADE_AI_COMPONENT": "x" * 300}, {"PEAK_TRADE_AI_RUN_ID": "x" * 120}])
+@pytest.mark.parametrize("road", ["", "jsonl"])
+def test_a_wrong_environment_is_logged_and_never_raised(stack, wrong, road):
+    stack.network_urls()  # where libailive-nng lies
+    said = stack.python("-c", "import logging, sys, ailive\n"
+                        "logging.basicConfig(stream=sys.stdout)\n"
+                        "with ailive.open() as client: client.decision('accept')\n"
+                        "print(client.stats().recorded)\n", env=dict(stack.env, AILIVE_PYTHON_ROAD=road, **wrong))
+    assert "ERROR:ailive:" in said or (road == "jsonl" and "AILIVE_IPC_URL" in wrong)
+    assert said.endswith("\n0\n")
+
+
 def test_the_original_names_reach_the_sidecar(stack):
     sidecar = Sidecar(stack)
     stack.python("-c", "from ailive.ai_telemetry import *\n"
