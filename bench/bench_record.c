@@ -19,7 +19,7 @@
 
 #define GROUP       20u
 #define RUN         20000u /* below half a default ring: no call of it wakes the shipper */
-#define RING        65536u /* the SDK's default */
+#define RING        131072u /* the SDK's default */
 #define PACE_NS     20000.0
 #define THREADS_MAX 8u
 #define REPEAT_MAX  16u

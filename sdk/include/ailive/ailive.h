@@ -167,7 +167,8 @@ struct ailive_options {
                               a folder we may write in, else $XDG_STATE_HOME/ailive/spool, else
                               $HOME/.local/state/ailive/spool; made (0700) when missing */
     uint32_t ring_records; /* records a thread's ring holds, rounded up to a power of two, 64 to 16,777,216;
-                              default 65,536 (2 MiB a recording thread) */
+                              default 131,072 (4 MiB a recording thread): what 13 ms hold at ten million a
+                              second */
     uint32_t spool_after_ms;   /* how long the sidecar may stay silent before the oldest records go to the
                                  spool;   default 1,000 */
     uint64_t spool_file_bytes; /* a spool file is closed at this size; default 64 MiB; at least 64 KiB */
