@@ -18,8 +18,8 @@
 #include <string.h>
 
 #define GROUP       20u
-#define RUN         20000u /* below half a default ring: no call of it wakes the shipper */
-#define RING        131072u /* the SDK's default */
+#define RUN         20000u  /* below half a default ring: no call of it wakes the shipper */
+#define RING        262144u /* the SDK's default */
 #define PACE_NS     20000.0
 #define THREADS_MAX 8u
 #define REPEAT_MAX  16u

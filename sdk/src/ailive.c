@@ -15,7 +15,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#define RING_RECORDS_DEFAULT   131072u
+#define RING_RECORDS_DEFAULT   262144u
 #define SPOOL_AFTER_DEFAULT_MS 1000u
 #define SPOOL_FILE_DEFAULT     ((uint64_t)64 << 20)
 #define SPOOL_FILE_MIN         ((uint64_t)64 << 10)

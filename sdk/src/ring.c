@@ -51,7 +51,7 @@ static int ring_map(struct ring *ring, size_t len_bytes, int flags, int fd)
 
     if (pages == MAP_FAILED)
         return errno;
-    /* A child has no business in its parent's rings; without this its mapping would keep 4 MiB a thread. */
+    /* A child has no business in its parent's rings; without this its mapping would keep 8 MiB a thread. */
     (void)madvise(pages, len_bytes, MADV_DONTFORK);
     ring->header = pages;
     ring->map_bytes = len_bytes;

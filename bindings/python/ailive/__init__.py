@@ -76,7 +76,7 @@ def open(component=None, run_id=None, *, ipc_url=None, runtime_dir=None, spool_d
     memory: nothing leaves the process, and records() gives back what was recorded; for your own unit tests.
     The others are those of libailive (0, None and False: its defaults) and mean nothing without it. ipc_url: the
     sidecar's "ipc:///path"; where it shares no files, "tcp://", "ws://" or "tls+tcp://HOST:PORT". runtime_dir,
-    spool_dir: folders. ring_records: records that a thread's ring holds, 64 to 16,777,216; default 131,072. spool_after:
+    spool_dir: folders. ring_records: records that a thread's ring holds, 64 to 16,777,216; default 262,144. spool_after:
     seconds the sidecar may stay silent before records go to the spool; default 1. spool_file_bytes, spool_max_bytes: of
     one spool file, and of all of this process together. tls_cert, tls_ca: PEM files for tls+tcp with our certificate and
     its private key, and with who may sign the sidecar's; default $AILIVE_TLS_CERT, $AILIVE_TLS_CA. remote_plaintext:

@@ -167,7 +167,7 @@ struct ailive_options {
                               a folder we may write in, else $XDG_STATE_HOME/ailive/spool, else
                               $HOME/.local/state/ailive/spool; made (0700) when missing */
     uint32_t ring_records; /* records a thread's ring holds, rounded up to a power of two, 64 to 16,777,216;
-                              default 131,072 (4 MiB a recording thread): what 13 ms hold at ten million a
+                              default 262,144 (8 MiB a recording thread): what 26 ms hold at ten million a
                               second */
     uint32_t spool_after_ms;   /* how long the sidecar may stay silent before the oldest records go to the
                                  spool;   default 1,000 */
