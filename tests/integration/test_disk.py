@@ -31,6 +31,7 @@ def namespace_error():
 
 
 NO_MOUNTS = namespace_error()
+RECORDS = 600000  # more than a ring of the default size and the spool hold together
 
 
 class Disk(StackTest):
@@ -185,7 +186,7 @@ class Disk(StackTest):
         """Without a sidecar: what the spool and the ring cannot take is dropped at the door, counted."""
         self.mounted("spool", 256)
         tally = self.folder / "tally"
-        done = subprocess.run([AILIVE, "emit", "--interval-ms", "0", "--ipc", self.ipc, "--n", "150000", "--tally", str(tally)],
+        done = subprocess.run([AILIVE, "emit", "--interval-ms", "0", "--ipc", self.ipc, "--n", str(RECORDS), "--tally", str(tally)],
                               env=self.env, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
         self.assertIn(done.returncode, (0, 1), done.stderr.decode())  # 1: records are left over, and it says so
         numbers = {k: int(v) for k, v in re.findall(r'"(\w+)":(\d+)', done.stdout.decode())}
@@ -198,9 +199,9 @@ class Disk(StackTest):
             series = sidecar.series()
             return total(series, DECISIONS) + total(series, DROPPED)
 
-        wait_for("everything is accounted for", lambda: accounted() >= 150000, 60)
+        wait_for("everything is accounted for", lambda: accounted() >= RECORDS, 60)
         time.sleep(1.5)
-        self.assertEqual(150000, accounted())
+        self.assertEqual(RECORDS, accounted())
         self.assertEqual(0, total(sidecar.series(), DROPPED, '"lost"'))
 
 
