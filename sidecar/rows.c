@@ -139,17 +139,16 @@ static struct rows_kind *kind_make(struct rows *rows, const struct event_row *ro
 /* The number of a row's kind. The table is at most half full. */
 static uint32_t kind_of(struct rows *rows, const struct event_row *row)
 {
-    uint64_t what = (uint64_t)row->kind | (uint64_t)row->decision << 8 | (uint64_t)row->action << 16 |
-                    (uint64_t)row->reason << 32 | (uint64_t)row->stage << 48;
-    uint64_t scope = (uint64_t)row->component | (uint64_t)row->run_id << 16;
-    uint64_t hash = (what ^ scope * 0x9e3779b97f4a7c15u) * 0xff51afd7ed558ccdu;
-    size_t mask = rows->table_slots - 1, at = (hash ^ hash >> 32) & mask;
+    size_t mask = rows->table_slots - 1, at;
+    uint64_t words[4];
 
+    event_row_pack_utc(row, words);
+    at = event_shape_hash(words) & mask;
     for (; rows->table[at].kind != 0; at = (at + 1) & mask)
-        if (rows->table[at].what == what && rows->table[at].scope == scope)
+        if (rows->table[at].what == words[2] && rows->table[at].scope == words[3])
             return rows->table[at].kind - 1;
     kind_make(rows, row)->slot = (uint32_t)at;
-    rows->table[at] = (struct rows_slot){what, (uint32_t)scope, (uint32_t)rows->kind_count};
+    rows->table[at] = (struct rows_slot){words[2], (uint32_t)words[3], (uint32_t)rows->kind_count};
     return (uint32_t)rows->kind_count - 1;
 }
 

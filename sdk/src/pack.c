@@ -76,8 +76,7 @@ static struct pack_columns pack_begin(struct shipper *shipper, struct batch *bat
 /* The table's slot where a record's shape is, or belongs. The table is at most half full. */
 static inline struct shipper_shape *pack_shape(struct shipper *shipper, const uint64_t words[4])
 {
-    uint64_t hash = (words[2] ^ words[3] * 0x9e3779b97f4a7c15u) * 0xff51afd7ed558ccdu;
-    size_t mask = 2 * SHIPPER_SHAPES - 1, at = (hash ^ hash >> 32) & mask;
+    size_t mask = 2 * SHIPPER_SHAPES - 1, at = event_shape_hash(words) & mask;
 
     while (shipper->shape_table[at].number != 0 &&
            (shipper->shape_table[at].what != words[2] || shipper->shape_table[at].scope != words[3]))

@@ -89,4 +89,12 @@ static inline bool event_row_unpack(const uint64_t words[4], struct event_row *o
 }
 void event_row_pack_utc(const struct event_row *row, uint64_t out_words[4]);
 
+/* Of what a record is apart from time and latency: for a table of the few that occur in a run of records. */
+static inline uint64_t event_shape_hash(const uint64_t words[4])
+{
+    uint64_t hash = (words[2] ^ words[3] * 0x9e3779b97f4a7c15u) * 0xff51afd7ed558ccdu;
+
+    return hash ^ hash >> 32;
+}
+
 #endif
