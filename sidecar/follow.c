@@ -304,7 +304,8 @@ static bool born_fits(const struct tail_mark *mark, int64_t born_ns)
  * only. */
 static bool packed_may_hold(const struct sibling *sibling, const struct tail_mark *mark)
 {
-    int64_t from_ns = mark->first_len == 0 || mark->born_ns == 0 ? mark->since_ns : mark->born_ns;
+    bool since = mark->first_len == 0 || mark->born_ns == 0 || mark->since_ns < mark->born_ns;
+    int64_t from_ns = since ? mark->since_ns : mark->born_ns;
 
     return sibling->packed && sibling->modified_ns >= from_ns - from_ns % NANOSECONDS;
 }
@@ -371,7 +372,8 @@ static void siblings_add_newer(struct follow *follow, int folder_fd, struct sibl
 
         if (!siblings[i].rotated || siblings[i].modified_ns < modified_ns ||
             siblings[i].inode == live_inode ||
-            (born_ns != 0 && siblings[i].born_ns != 0 && siblings[i].born_ns <= born_ns))
+            (born_ns != 0 && !siblings[i].packed && siblings[i].born_ns != 0 &&
+             siblings[i].born_ns <= born_ns))
             continue;
         fd = follow_open_sibling(follow, folder_fd, &siblings[i]);
         if (fd >= 0 && follow_has(follow, fd, siblings[i].packed))

@@ -94,7 +94,7 @@ static int sibling_order(const void *left, const void *right)
     const struct sibling *a = left, *b = right;
     int64_t x = a->modified_ns, y = b->modified_ns;
 
-    if (x == y && a->born_ns != 0 && b->born_ns != 0) {
+    if (x == y && !a->packed && !b->packed && a->born_ns != 0 && b->born_ns != 0) {
         x = a->born_ns;
         y = b->born_ns;
     }
@@ -124,8 +124,6 @@ static bool sibling_take(int folder_fd, const char *name, const char *other, boo
         return false;
     out->rotated = rotated;
     out->packed = packed;
-    if (packed)
-        out->born_ns = 0;
     return true;
 }
 
@@ -188,5 +186,5 @@ int sibling_open(int folder_fd, struct sibling *sibling)
 
 int64_t sibling_made_ns(const struct sibling *sibling)
 {
-    return sibling->born_ns != 0 ? sibling->born_ns : sibling->modified_ns;
+    return sibling->born_ns != 0 && !sibling->packed ? sibling->born_ns : sibling->modified_ns;
 }

@@ -21,8 +21,8 @@ struct sibling {
     bool rotated; /* its name says that it is a rotated one */
     bool packed;  /* and that it is compressed */
     uint64_t inode;
-    int64_t born_ns; /* 0: unknown, or packed: compressing makes a new file, but keeps the time of writing */
-    int64_t modified_ns;
+    int64_t born_ns;     /* 0: unknown. Of a packed one: when it was compressed */
+    int64_t modified_ns; /* compressing keeps it */
 };
 
 /* Whether `other` is a name that rotation gives to the file `name`. *packed: and compressing. */

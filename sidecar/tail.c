@@ -265,7 +265,7 @@ int tail_init(struct tail *tail, int fd, const struct tail_mark *mark, bool pack
     } else {
         mark_begin(&tail->mark, fd);
     }
-    if (packed)
+    if (packed && tail->mark.first_len > 0)
         tail->mark.born_ns = born_ns; /* of what it holds: the packed file was made later */
     tail->next = tail->mark;
     return 0;
