@@ -2,7 +2,8 @@
  *
  * Place on the route: contents' callbacks -> [http] -> Prometheus, a person. Owns the listening socket and
  * the table of connections. microhttpd's thread runs everything but http_listen(), http_open(), http_reap()
- * and http_close(). Never writes: there is nothing to POST to.
+ * and http_close(); auth's thread wakes connections whose password it has hashed. Never writes: there is
+ * nothing to POST to.
  *
  * Why a table: microhttpd's own time limit counts inactivity only, so that a client that reads a byte now and
  * then stays for ever, and enough of them shut the exporter.
@@ -34,6 +35,9 @@
 #include <unistd.h>
 
 #define LISTEN_BACKLOG 128
+
+/* What a request's slot points to before a name and password have to be hashed; then to the question. */
+static char seen;
 
 static const char plain_type[] = "text/plain; charset=utf-8";
 static const char json_type[] = "application/json; charset=utf-8";
@@ -247,12 +251,14 @@ static void client_turn(struct http *http, struct MHD_Connection *connection, bo
     pthread_mutex_unlock(&http->lock);
 }
 
-/* microhttpd's: an answer has gone out. */
+/* microhttpd's: an answer has gone out, or never will. */
 static void request_completed(void *context, struct MHD_Connection *connection, void **request,
                               enum MHD_RequestTerminationCode code)
 {
-    (void)request;
     (void)code;
+    if (*request != &seen)
+        auth_question_free(*request);
+    *request = NULL;
     client_turn(context, connection, false);
 }
 
@@ -576,18 +582,58 @@ static bool certificate_is_fine(const struct http *http, struct MHD_Connection *
     return tls_peer_is_fine(http->web, info != NULL ? info->tls_session : NULL);
 }
 
-static bool user_is_known(const struct http *http, struct MHD_Connection *connection)
+/* On auth's thread: request_handle() is called again. */
+static void question_told(void *connection)
+{
+    MHD_resume_connection(connection);
+}
+
+/* Not known yet: the connection sleeps until it is, and the thread goes on with the others. false: too many
+ * sleep already. */
+static bool user_ask(const struct http *http, struct MHD_Connection *connection, const char *name,
+                     const char *password, void **request)
+{
+    struct auth_question *question = auth_question_new(http->auth, name, password, question_told, connection);
+
+    if (question == NULL)
+        return false;
+    *request = question;
+    MHD_suspend_connection(connection); /* before the verdict can wake it */
+    auth_ask(http->auth, question);
+    return true;
+}
+
+/* Whether the connection sleeps now; else verdict says what to answer. */
+static bool user_is_waited_for(const struct http *http, struct MHD_Connection *connection, void **request,
+                               enum auth_verdict *verdict)
 {
     char *password = NULL, *name;
-    bool known;
+    bool asked;
 
+    *verdict = AUTH_GRANTED;
     if (http->auth == NULL)
-        return true;
+        return false;
+    if (*request != &seen) {
+        *verdict = auth_question_verdict(*request);
+        return false;
+    }
     name = MHD_basic_auth_get_username_password(connection, &password);
-    known = auth_check(http->auth, name, password);
+    *verdict = auth_check(http->auth, name, password);
+    asked = *verdict == AUTH_UNKNOWN && user_ask(http, connection, name, password, request);
     MHD_free(name);
     MHD_free(password);
-    return known;
+    return asked;
+}
+
+static enum MHD_Result answer_known(struct http *http, struct MHD_Connection *connection, const char *path,
+                                    enum auth_verdict verdict)
+{
+    if (verdict == AUTH_REFUSED)
+        return answer_text(connection, MHD_HTTP_UNAUTHORIZED, plain_type, "name and password are needed\n");
+    if (verdict == AUTH_UNKNOWN)
+        return answer_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE, plain_type,
+                           "too many names and passwords wait to be checked: try again\n");
+    return answer_path(http, connection, target_path(path));
 }
 
 /* microhttpd calls it with the headers, with each piece of a body, and at the end. A refusal at the first
@@ -596,7 +642,7 @@ static enum MHD_Result request_handle(void *context, struct MHD_Connection *conn
                                       const char *method, const char *version, const char *body,
                                       size_t *body_bytes, void **request)
 {
-    static int seen;
+    enum auth_verdict verdict;
 
     (void)version;
     (void)body;
@@ -612,9 +658,9 @@ static enum MHD_Result request_handle(void *context, struct MHD_Connection *conn
         *body_bytes = 0; /* a body with GET means nothing */
         return MHD_YES;
     }
-    if (!user_is_known(context, connection))
-        return answer_text(connection, MHD_HTTP_UNAUTHORIZED, plain_type, "name and password are needed\n");
-    return answer_path(context, connection, target_path(path));
+    if (user_is_waited_for(context, connection, request, &verdict))
+        return MHD_YES;
+    return answer_known(context, connection, path, verdict);
 }
 
 /* Bad requests are the client's affair: microhttpd's messages stay out of our log. */
@@ -651,8 +697,8 @@ static unsigned tls_options(const struct web_config *web, struct MHD_OptionItem 
 static struct MHD_Daemon *daemon_start(struct http *http, int fd)
 {
     struct MHD_OptionItem tls[5];
-    const unsigned flags =
-        MHD_USE_EPOLL | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ERROR_LOG | tls_options(http->web, tls);
+    const unsigned flags = MHD_USE_EPOLL | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ERROR_LOG |
+                           MHD_ALLOW_SUSPEND_RESUME | tls_options(http->web, tls);
 
     return MHD_start_daemon(flags, 0, NULL, NULL, request_handle, http,            /**/
                             MHD_OPTION_EXTERNAL_LOGGER, message_ignore, NULL,      /**/
@@ -717,6 +763,8 @@ void http_close(struct http *http)
 {
     if (http == NULL)
         return;
+    if (http->auth != NULL)
+        auth_stop(http->auth); /* no connection may sleep when the daemon stops */
     MHD_stop_daemon(http->daemon);
     pages_fini(http);
     http_free(http);

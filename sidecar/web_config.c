@@ -202,6 +202,12 @@ static int take_user(struct reader *reader, const char *key, yaml_node_t *name, 
     if (!is_text(value) || !is_bcrypt(text(value)))
         return fail(reader, value,
                     "the password of '%.80s' is no bcrypt hash; `htpasswd -nBC 10 NAME` makes one", key);
+    if (strtoul(text(value) + 4, NULL, 10) > WEB_CONFIG_COST_MAX)
+        return fail(
+            reader, value,
+            "the bcrypt cost of '%.80s' is %.2s; above %u one check takes longer than a scrape waits, "
+            "10 to 12 is usual",
+            key, text(value) + 4, WEB_CONFIG_COST_MAX);
     if (config->user_count == WEB_CONFIG_USERS_MAX)
         return fail(reader, name, "more than %u users", WEB_CONFIG_USERS_MAX);
     if (config->users == NULL)

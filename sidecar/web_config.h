@@ -7,7 +7,8 @@
  * that it means nothing). Any other key is an error: a setting that is not honoured must not look as if it
  * were.
  *
- * Limits: WEB_CONFIG_FILE_BYTES for the file and for each file it names, WEB_CONFIG_USERS_MAX users.
+ * Limits: WEB_CONFIG_FILE_BYTES for the file and for each file it names, WEB_CONFIG_USERS_MAX users, bcrypt's
+ * cost up to WEB_CONFIG_COST_MAX: one more takes twice the time, and no scrape waits for 17.
  */
 #ifndef AILIVE_SIDECAR_WEB_CONFIG_H
 #define AILIVE_SIDECAR_WEB_CONFIG_H
@@ -17,6 +18,7 @@
 
 #define WEB_CONFIG_FILE_BYTES (1u << 20)
 #define WEB_CONFIG_USERS_MAX  1000u
+#define WEB_CONFIG_COST_MAX   16u
 
 enum web_client_auth {
     WEB_CLIENT_NONE,     /* NoClientCert */

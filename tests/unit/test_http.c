@@ -6,12 +6,16 @@
 
 #include <cmocka.h>
 
+#include "auth.h"
 #include "http.h"
 
 #include <arpa/inet.h>
+#include <crypt.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,7 +80,21 @@ static const struct http_file files[] = {{"/hello", "text/plain", hello, sizeof(
                                          {"/broken", "text/plain", hello, sizeof(hello), 5},
                                          {NULL, NULL, NULL, 0, 0}};
 
-static int begin(void **context)
+/* Hashes are counted, and wait while the gate is shut. */
+char *__real_crypt_r(const char *phrase, const char *setting, struct crypt_data *data);
+char *__wrap_crypt_r(const char *phrase, const char *setting, struct crypt_data *data);
+static _Atomic bool gate_shut;
+static sem_t at_gate, gate;
+char *__wrap_crypt_r(const char *phrase, const char *setting, struct crypt_data *data)
+{
+    if (gate_shut) {
+        sem_post(&at_gate);
+        sem_wait(&gate);
+    }
+    return __real_crypt_r(phrase, setting, data);
+}
+
+static int open_with(const struct web_config *web)
 {
     const struct http_contents contents = {.generation = generation,
                                            .metrics = metrics,
@@ -86,13 +104,34 @@ static int begin(void **context)
                                            .files = files};
     int fd;
 
-    (void)context;
     ready = true;
     where = (struct config_listen){.address = "127.0.0.1", .port = 0};
     if (http_listen(&where, &fd, &port, error, sizeof(error)) != 0 ||
-        http_open(fd, &contents, NULL, &http, error, sizeof(error)) != 0)
+        http_open(fd, &contents, web, &http, error, sizeof(error)) != 0)
         fail_msg("%s", error);
     return 0;
+}
+
+static int begin(void **context)
+{
+    (void)context;
+    return open_with(NULL);
+}
+
+/* alice, "open sesame" */
+static int begin_with_user(void **context)
+{
+    static char name[] = "alice", hash[64];
+    static struct web_user user = {name, hash};
+    static const struct web_config web = {.users = &user, .user_count = 1};
+    struct crypt_data data = {0};
+
+    (void)context;
+    snprintf(hash, sizeof(hash), "%s", __real_crypt_r("open sesame", "$2b$04$abcdefghijklmnopqrstuu", &data));
+    gate_shut = false;
+    sem_init(&at_gate, 0, 0);
+    sem_init(&gate, 0, 0);
+    return open_with(&web);
 }
 
 static int end(void **context)
@@ -112,15 +151,21 @@ static int dialled(void)
     return fd;
 }
 
-/* Sends a request and gives the whole answer, read until the server closes. */
-static const char *asked(const char *request)
+static int sent(const char *request)
 {
     int fd = dialled();
+
+    assert_int_equal(send(fd, request, strlen(request), MSG_NOSIGNAL), (ssize_t)strlen(request));
+    return fd;
+}
+
+/* The whole answer, read until the server closes. */
+static const char *received(int fd)
+{
     struct pollfd readable = {.fd = fd, .events = POLLIN};
     size_t used = 0;
     ssize_t n;
 
-    assert_int_equal(send(fd, request, strlen(request), MSG_NOSIGNAL), (ssize_t)strlen(request));
     do {
         assert_int_equal(poll(&readable, 1, WAIT_MS), 1);
         n = recv(fd, answer + used, sizeof(answer) - 1 - used, 0);
@@ -129,6 +174,11 @@ static const char *asked(const char *request)
     answer[used] = '\0';
     close(fd);
     return answer;
+}
+
+static const char *asked(const char *request)
+{
+    return received(sent(request));
 }
 
 #define REQUEST(method, path) method " " path " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -210,6 +260,83 @@ static void silent_clients_do_not_keep_others_from_answers(void **context)
     http_reap(http);
     for (unsigned i = 0; i < 40; i++)
         close(fds[i]);
+}
+
+/* alice:open sesame, alice:guess */
+#define KNOWN           "Authorization: Basic YWxpY2U6b3BlbiBzZXNhbWU=\r\n"
+#define GUESS           "Authorization: Basic YWxpY2U6Z3Vlc3M=\r\n"
+#define REQUEST_OF(who) "GET /metrics HTTP/1.1\r\nHost: x\r\n" who "Connection: close\r\n\r\n"
+
+static void a_known_scraper_is_served_while_a_guess_is_hashed(void **context)
+{
+    int guess;
+
+    (void)context;
+    has_status(asked(REQUEST_OF(KNOWN)), "200");
+    gate_shut = true;
+    guess = sent(REQUEST_OF(GUESS));
+    sem_wait(&at_gate);
+    for (unsigned i = 0; i < 3; i++) {
+        has_status(asked(REQUEST_OF(KNOWN)), "200");
+        has_status(asked(REQUEST_OF("")), "401");
+    }
+    sem_post(&gate);
+    has_status(received(guess), "401");
+    gate_shut = false;
+    has_status(asked(REQUEST_OF(GUESS)), "401");
+}
+
+static void guesses_beyond_those_that_may_wait_are_turned_away(void **context)
+{
+    struct pollfd guesses[AUTH_WAITING_MAX + 1];
+    char request[256];
+    unsigned turned_away = 0;
+
+    (void)context;
+    gate_shut = true;
+    for (unsigned i = 0; i <= AUTH_WAITING_MAX; i++) { /* another password each, in base64 */
+        snprintf(request, sizeof(request), REQUEST_OF("Authorization: Basic YTph%c%cFh\r\n"),
+                 'A' + (int)i % 26, 'A' + (int)i / 26);
+        guesses[i] = (struct pollfd){.fd = sent(request), .events = POLLIN};
+    }
+    sem_wait(&at_gate);
+    /* The one that came last, whichever that was, has its answer while the others wait. */
+    assert_true(poll(guesses, AUTH_WAITING_MAX + 1, WAIT_MS) > 0);
+    gate_shut = false;
+    sem_post(&gate);
+    for (unsigned i = 0; i <= AUTH_WAITING_MAX; i++) {
+        bool away = strncmp(received(guesses[i].fd), "HTTP/1.1 503", 12) == 0;
+
+        turned_away += away;
+        if (!away)
+            has_status(answer, "401");
+    }
+    assert_int_equal(turned_away, 1);
+    has_status(asked(REQUEST_OF(KNOWN)), "200");
+}
+
+static void *closes(void *context)
+{
+    http_close(context);
+    return NULL;
+}
+
+static void closing_waits_for_no_guess_but_the_one_being_hashed(void **context)
+{
+    pthread_t closer;
+    int first, second;
+
+    (void)context;
+    gate_shut = true;
+    first = sent(REQUEST_OF(GUESS));
+    sem_wait(&at_gate);
+    second = sent(REQUEST_OF(GUESS));
+    assert_int_equal(pthread_create(&closer, NULL, closes, http), 0);
+    sem_post(&gate);
+    pthread_join(closer, NULL);
+    http = NULL;
+    close(first);
+    close(second);
 }
 
 static void a_target_may_name_the_host(void **context)
@@ -391,6 +518,8 @@ static void a_packed_file_is_unpacked_for_those_who_cannot(void **context)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
+#define TEST_WITH_USER(name) cmocka_unit_test_setup_teardown(name, begin_with_user, end)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -401,6 +530,9 @@ int main(void)
         TEST(the_index_names_the_pages_and_the_rest_is_not_found),
         TEST(nonsense_gets_an_error_and_the_next_one_an_answer),
         TEST(silent_clients_do_not_keep_others_from_answers),
+        TEST_WITH_USER(a_known_scraper_is_served_while_a_guess_is_hashed),
+        TEST_WITH_USER(guesses_beyond_those_that_may_wait_are_turned_away),
+        TEST_WITH_USER(closing_waits_for_no_guess_but_the_one_being_hashed),
         TEST(a_target_may_name_the_host),
         TEST(while_there_are_no_metrics_it_says_so_and_is_healthy),
         TEST(the_form_is_what_accept_prefers),

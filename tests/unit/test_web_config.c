@@ -114,6 +114,7 @@ static void each_fault_names_its_line(void **state)
         {"basic_auth_users:\n  a: " HASH "\n  b: secret\n", ":3:", "no bcrypt hash"},
         {"basic_auth_users:\n  a: $2y$03$" SALTED "\n", ":2:", "no bcrypt hash"},
         {"basic_auth_users:\n  a: $2y$32$" SALTED "\n", ":2:", "no bcrypt hash"},
+        {"basic_auth_users:\n  a: $2y$17$" SALTED "\n", ":2:", "cost of 'a' is 17; above 16"},
         {"http_server_config:\n  http2: true\n---\nbasic_auth_users:\n  a: " HASH "\n",
          ":4:", "a second document"},
         {"basic_auth_users:\n  a:b: " HASH "\n", ":2:", "colon"},
