@@ -24,6 +24,7 @@
 #include "state.h"
 #include "status.h"
 #include "tls.h"
+#include "web_watch.h"
 
 #include <wire/paths.h>
 #include <wire/url.h>
@@ -138,7 +139,8 @@ struct sidecar {
     struct source_file *files;
     struct source_ring *rings;
     struct source_nng *nng;
-    struct web_config *web;
+    struct web_config *web; /* NULL: none was named */
+    struct web_watch *watch;
     struct http *http;
     struct self self;
     struct status status;
@@ -492,9 +494,30 @@ static int open_web(struct sidecar *sidecar, const struct settings *settings, ch
 {
     if (settings->web_config == NULL)
         return 0;
-    if (web_config_read(settings->web_config, &sidecar->web, error, ERROR_BYTES) != 0)
+    sidecar->watch = calloc(1, sizeof(*sidecar->watch));
+    if (sidecar->watch == NULL) {
+        snprintf(error, ERROR_BYTES, "out of memory");
         return -1;
-    return sidecar->web->certificate != NULL ? tls_check(sidecar->web, error, ERROR_BYTES) : 0;
+    }
+    return web_watch_open(sidecar->watch, settings->web_config, &sidecar->web, error, ERROR_BYTES);
+}
+
+/* TLS and users as the file has them now. */
+static void reload_web(struct sidecar *sidecar)
+{
+    struct web_config *fresh = sidecar->web != NULL ? web_watch_look(sidecar->watch, sidecar->web) : NULL;
+
+    if (fresh == NULL)
+        return;
+    if (http_reload(sidecar->http, fresh) != 0) {
+        log_warning("the changed web configuration is not used: out of memory");
+        web_config_free(fresh);
+        return;
+    }
+    log_info("the web configuration has changed and is in force: %s, %zu users",
+             fresh->certificate != NULL ? "TLS" : "no TLS", fresh->user_count);
+    web_config_free(sidecar->web);
+    sidecar->web = fresh;
 }
 
 static int open_http(struct sidecar *sidecar, char *error)
@@ -554,6 +577,7 @@ static void sidecar_close(struct sidecar *sidecar)
 
     http_close(sidecar->http);
     web_config_free(sidecar->web);
+    free(sidecar->watch);
     /* The ring source asks nng who is connected: it goes first; it looks once more while it closes. */
     source_ring_close(sidecar->rings);
     source_nng_close(nng);
@@ -596,6 +620,7 @@ static void tick(struct sidecar *sidecar)
     source_nng_tick(sidecar->nng);
     ingest_maintain(sidecar->ingest);
     http_reap(sidecar->http);
+    reload_web(sidecar);
     tell_health(sidecar);
     notify_alive(&sidecar->notify, now_monotonic_ns());
 }

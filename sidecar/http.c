@@ -1,9 +1,9 @@
 /* http.c - the exporter's HTTP side.
  *
  * Place on the route: contents' callbacks -> [http] -> Prometheus, a person. Owns the listening socket and
- * the table of connections. microhttpd's thread runs everything but http_listen(), http_open(), http_reap()
- * and http_close(); auth's thread wakes connections whose password it has hashed. Never writes: there is
- * nothing to POST to.
+ * the table of connections. microhttpd's thread runs everything but http_listen(), http_open(),
+ * http_reload(), http_reap() and http_close(); auth's thread wakes connections whose password it has hashed.
+ * Never writes: there is nothing to POST to.
  *
  * Why a table: microhttpd's own time limit counts inactivity only, so that a client that reads a byte now and
  * then stays for ever, and enough of them shut the exporter.
@@ -21,6 +21,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -74,7 +75,9 @@ struct http {
     struct http_contents contents;
     const struct web_config *web; /* NULL: no TLS, no users */
     struct auth *auth;            /* NULL: nobody is asked who he is */
-    struct MHD_Daemon *daemon;
+    int fd;                       /* listens; each daemon has a copy of its own */
+    struct MHD_Daemon *daemon;    /* NULL: none could be started; tried again by http_reap() */
+    struct log_condition stopped;
     pthread_mutex_t lock;
     struct client clients[CLIENTS_MAX];
     struct page pages[PAGES][2]; /* plain, gzip; microhttpd's thread only */
@@ -262,7 +265,7 @@ static void request_completed(void *context, struct MHD_Connection *connection, 
     client_turn(context, connection, false);
 }
 
-void http_reap(struct http *http)
+static void reap(struct http *http)
 {
     int64_t now_ms = now_monotonic_ms();
 
@@ -694,11 +697,11 @@ static unsigned tls_options(const struct web_config *web, struct MHD_OptionItem 
     return used > 0 ? MHD_USE_TLS : 0;
 }
 
-static struct MHD_Daemon *daemon_start(struct http *http, int fd)
+static struct MHD_Daemon *daemon_start_on(struct http *http, int fd)
 {
     struct MHD_OptionItem tls[5];
     const unsigned flags = MHD_USE_EPOLL | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ERROR_LOG |
-                           MHD_ALLOW_SUSPEND_RESUME | tls_options(http->web, tls);
+                           MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | tls_options(http->web, tls);
 
     return MHD_start_daemon(flags, 0, NULL, NULL, request_handle, http,            /**/
                             MHD_OPTION_EXTERNAL_LOGGER, message_ignore, NULL,      /**/
@@ -711,51 +714,125 @@ static struct MHD_Daemon *daemon_start(struct http *http, int fd)
                             MHD_OPTION_END);
 }
 
+/* -1: errno says why. */
+static int daemon_start(struct http *http)
+{
+    int fd = fcntl(http->fd, F_DUPFD_CLOEXEC, 0);
+    sigset_t all, before;
+
+    if (fd < 0)
+        return -1;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    http->daemon = daemon_start_on(http, fd); /* where it fails, it may have closed fd, or not */
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return http->daemon != NULL ? 0 : -1;
+}
+
+static bool is_answering(struct http *http)
+{
+    bool answering = false;
+
+    pthread_mutex_lock(&http->lock);
+    for (size_t i = 0; i < CLIENTS_MAX && !answering; i++)
+        answering = http->clients[i].fd >= 0 && !http->clients[i].ending && http->clients[i].answering;
+    pthread_mutex_unlock(&http->lock);
+    return answering;
+}
+
+/* The listening socket stays open: who connects meanwhile waits in its backlog. */
+static void daemon_stop(struct http *http, int64_t grace_ms)
+{
+    const struct timespec pause = {.tv_nsec = 5000000};
+    int64_t end_ms = now_monotonic_ms() + grace_ms;
+    int fd;
+
+    if (http->daemon == NULL)
+        return;
+    fd = MHD_quiesce_daemon(http->daemon); /* a stop alone would shut the socket for all who share it */
+    while (is_answering(http) && now_monotonic_ms() < end_ms)
+        nanosleep(&pause, NULL);
+    if (http->auth != NULL)
+        auth_stop(http->auth); /* no connection may sleep when the daemon stops */
+    MHD_stop_daemon(http->daemon);
+    http->daemon = NULL;
+    if (fd >= 0)
+        close(fd);
+}
+
+void http_reap(struct http *http)
+{
+    reap(http);
+    if (http->daemon != NULL || daemon_start(http) == 0)
+        log_clear(&http->stopped, "the HTTP server runs again");
+    else
+        log_raise(&http->stopped, LOG_LEVEL_ERROR, "cannot start the HTTP server: %s; tried each second",
+                  strerror(errno));
+}
+
 static void http_free(struct http *http)
 {
     auth_free(http->auth);
     pthread_mutex_destroy(&http->lock);
+    close(http->fd);
     free(http);
 }
 
-static struct http *http_new(const struct http_contents *contents, const struct web_config *web)
+/* *out NULL: nobody is asked who he is. */
+static bool auth_open(const struct web_config *web, struct auth **out)
+{
+    *out = web != NULL && web->user_count > 0 ? auth_new(web) : NULL;
+    return *out != NULL || web == NULL || web->user_count == 0;
+}
+
+/* Takes fd over once it is made. */
+static struct http *http_new(int fd, const struct http_contents *contents, const struct web_config *web)
 {
     struct http *http = calloc(1, sizeof(*http));
 
-    if (http == NULL)
+    if (http == NULL || !auth_open(web, &http->auth)) {
+        free(http);
         return NULL;
+    }
     http->contents = *contents;
     http->web = web;
+    http->fd = fd;
     pthread_mutex_init(&http->lock, NULL);
     for (size_t i = 0; i < CLIENTS_MAX; i++)
         http->clients[i].fd = -1;
-    if (web == NULL || web->user_count == 0 || (http->auth = auth_new(web)) != NULL)
-        return http;
-    http_free(http);
-    return NULL;
+    return http;
 }
 
 int http_open(int fd, const struct http_contents *contents, const struct web_config *web, struct http **out,
               char *error, size_t error_cap)
 {
-    struct http *http = http_new(contents, web);
-    sigset_t all, before;
+    struct http *http = http_new(fd, contents, web);
 
     *out = NULL;
     if (http == NULL) {
         close(fd);
         return failure_say(error, error_cap, "out of memory");
     }
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    http->daemon = daemon_start(http, fd);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (http->daemon == NULL) {
+    if (daemon_start(http) != 0) {
+        failure_say(error, error_cap, "cannot start the HTTP server: %s", strerror(errno));
         http_free(http);
-        close(fd);
-        return failure_say(error, error_cap, "cannot start the HTTP server: %s", strerror(errno));
+        return -1;
     }
     *out = http;
+    return 0;
+}
+
+int http_reload(struct http *http, const struct web_config *web)
+{
+    struct auth *auth;
+
+    if (!auth_open(web, &auth))
+        return -1;
+    daemon_stop(http, HTTP_RELOAD_MS);
+    auth_free(http->auth);
+    http->auth = auth;
+    http->web = web;
+    http_reap(http); /* starts it again, now or later */
     return 0;
 }
 
@@ -763,9 +840,7 @@ void http_close(struct http *http)
 {
     if (http == NULL)
         return;
-    if (http->auth != NULL)
-        auth_stop(http->auth); /* no connection may sleep when the daemon stops */
-    MHD_stop_daemon(http->daemon);
+    daemon_stop(http, 0);
     pages_fini(http);
     http_free(http);
 }

@@ -21,6 +21,7 @@
 #define HTTP_CONNECTIONS_MAX 128u
 #define HTTP_HEAD_MS         10000
 #define HTTP_ANSWER_MS       30000
+#define HTTP_RELOAD_MS       1000
 #define HTTP_FRESH_MS        100
 #define HTTP_STATUS_MS       2000 /* at most; its generation changes once a second */
 #define HTTP_BODIES_MAX      16u
@@ -58,6 +59,12 @@ int http_address(int fd, struct config_listen *out);
  * a line in error. */
 int http_open(int fd, const struct http_contents *contents, const struct web_config *web, struct http **out,
               char *error, size_t error_cap);
+
+/* TLS and users for all connections from now on; whoever is being answered has HTTP_RELOAD_MS to the end of
+ * it, then all connections are closed. New ones wait meanwhile, none is refused. web, which has passed
+ * tls_check(): must live as long; the one before may go afterwards. -1: out of memory, nothing has changed.
+ * The thread that calls http_reap(). */
+int http_reload(struct http *http, const struct web_config *web);
 
 /* From a timer: closes connections that are too old. */
 void http_reap(struct http *http);

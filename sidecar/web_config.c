@@ -14,6 +14,7 @@ struct reader {
     const char *path; /* of the configuration */
     yaml_document_t document;
     struct web_config *config;
+    struct web_files *files;
     yaml_node_t *cert_file, *key_file, *client_ca_file; /* as given, NULL when not */
     char *error;
     size_t error_cap;
@@ -79,6 +80,16 @@ static char *read_whole(const char *path)
     return NULL;
 }
 
+/* Before it is read: what changes from then on is seen as a change. */
+static char *read_noted(struct web_files *files, const char *path)
+{
+    struct web_file *file = &files->of[files->count++];
+
+    snprintf(file->path, sizeof(file->path), "%s", path);
+    file->there = stat(path, &file->found) == 0;
+    return read_whole(path);
+}
+
 static int read_named(struct reader *reader, const yaml_node_t *name, char **out)
 {
     const char *slash = strrchr(reader->path, '/');
@@ -90,7 +101,7 @@ static int read_named(struct reader *reader, const yaml_node_t *name, char **out
 
     if (len < 0 || (size_t)len >= sizeof(path))
         return fail(reader, name, "the name of the file is too long");
-    *out = read_whole(path);
+    *out = read_noted(reader->files, path);
     return *out != NULL ? 0 : fail(reader, name, "cannot read %s: %s", path, strerror(errno));
 }
 
@@ -318,13 +329,16 @@ static int parse(struct reader *reader, const char *bytes)
     return status;
 }
 
-int web_config_read(const char *path, struct web_config **out, char *error, size_t error_cap)
+int web_config_read(const char *path, struct web_files *files, struct web_config **out, char *error,
+                    size_t error_cap)
 {
-    struct reader reader = {.path = path, .error = error, .error_cap = error_cap};
-    char *bytes = read_whole(path);
+    struct reader reader = {.path = path, .files = files, .error = error, .error_cap = error_cap};
+    char *bytes;
     int status;
 
     *out = NULL;
+    files->count = 0;
+    bytes = read_noted(files, path);
     if (bytes == NULL) {
         snprintf(error, error_cap, "cannot read %s: %s", path, strerror(errno));
         return -1;
@@ -337,6 +351,11 @@ int web_config_read(const char *path, struct web_config **out, char *error, size
     else
         web_config_free(reader.config);
     return status;
+}
+
+bool web_config_guards(const struct web_config *config)
+{
+    return config->certificate != NULL || config->user_count > 0;
 }
 
 void web_config_free(struct web_config *config)

@@ -115,6 +115,57 @@ scrape_configs:
 """)
         wait_for("the target is up", lambda: self.prometheus_value(url, 'up{job="ai_live"}') == 1, 30)
 
+    def hashed(self, password):
+        return crypt.crypt(password, crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=16))
+
+    def status(self, *arguments):
+        """The HTTP status, or 000."""
+        return self.run_ok("bash", "-c", '"$@"; true', "bash", "curl", "-s", "--max-time", "10", "-o", "/dev/null",
+                           "-w", "%{http_code}", *arguments).stdout.decode()
+
+    def test_a_changed_file_is_in_force_without_a_restart(self):
+        first, second = ("basic_auth_users:\n  alice: " + self.hashed(word) + "\n" for word in ("one", "two"))
+        sidecar = WebSidecar(self, "--web.config.file", self.file(first))
+        address = f"127.0.0.1:{sidecar.port}/metrics"
+        self.assertEqual("200", self.status("-u", "alice:one", "http://" + address))
+        self.file(second)
+        wait_for("the new password", lambda: self.status("-u", "alice:two", "http://" + address) == "200", 30)
+        self.assertEqual("401", self.status("-u", "alice:one", "http://" + address))
+
+        base = self.certificate("server")
+        self.file(second + "tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n")
+        get = ("-u", "alice:two", "--cacert", base + ".pem", "https://" + address)
+        wait_for("TLS", lambda: self.status(*get) == "200", 30)
+        self.assertEqual("000", self.status("-u", "alice:two", "http://" + address))
+        self.certificate("server")  # renewed under the same name; get takes it from the same file
+        wait_for("the new certificate", lambda: self.status(*get) == "200", 30)
+        wait_for("the last is said", lambda: sidecar.log().count("configuration has changed and is in force") == 3, 30)
+        self.assertEqual(0, sidecar.stop())
+
+    def test_a_broken_change_keeps_the_configuration_and_is_said_once(self):
+        whole = "basic_auth_users:\n  alice: " + self.hashed("one") + "\n"
+        sidecar = WebSidecar(self, "--web.config.file", self.file(whole))
+        url = f"http://127.0.0.1:{sidecar.port}/metrics"
+        kept = "warning: the changed web configuration is not used, the one before stays in force: "
+        for text, words in (("basic_auth_user: 1\n", "web.yml:1: 'basic_auth_user' is not understood"),
+                            ("", "web.yml is empty; if neither TLS nor users are wanted, write {} into it")):
+            self.file(text)
+            wait_for("the warning", lambda words=words: words in sidecar.log(), 30)
+            self.assertEqual(["200", "401"], [self.status("-u", "alice:one", url), self.status(url)])
+        (self.folder / "web.yml").unlink()
+        wait_for("the warning", lambda: "cannot read" in sidecar.log(), 30)
+        self.assertEqual("401", self.status(url))
+        self.file("{}\n")
+        wait_for("nobody is asked", lambda: self.status(url) == "200", 30)
+        wait_for("that is said", lambda: "configuration has changed and is in force" in sidecar.log(), 30)
+        self.assertEqual(3, sidecar.log().count(kept), sidecar.log())
+        self.assertEqual(1, sidecar.log().count("configures neither TLS nor users"))
+
+    def test_an_empty_file_at_the_start_is_valid_and_said(self):
+        sidecar = WebSidecar(self, "--web.config.file", self.file(""))
+        self.assertEqual("200", self.status(f"http://127.0.0.1:{sidecar.port}/metrics"))
+        self.assertEqual(1, sidecar.log().count("web.yml configures neither TLS nor users: whoever reaches"))
+
     def test_a_wrong_file_ends_it_with_the_line(self):
         self.certificate("server")
         self.certificate("other")

@@ -339,6 +339,34 @@ static void closing_waits_for_no_guess_but_the_one_being_hashed(void **context)
     close(second);
 }
 
+static void *reloads(void *context)
+{
+    assert_int_equal(http_reload(http, context), 0);
+    return NULL;
+}
+
+static void a_reload_changes_who_may_ask_and_refuses_no_connection(void **context)
+{
+    pthread_t reloader;
+    int idle, guess, between;
+
+    (void)context;
+    idle = dialled();
+    has_status(asked(REQUEST("GET", "/metrics")), "401");
+    gate_shut = true;
+    guess = sent(REQUEST_OF(GUESS));
+    sem_wait(&at_gate);
+    assert_int_equal(pthread_create(&reloader, NULL, reloads, NULL), 0);
+    between = sent(REQUEST("GET", "/metrics"));
+    sem_post(&gate);
+    pthread_join(reloader, NULL);
+    received(guess);
+    assert_string_equal(received(idle), "");
+    received(between); /* of the configuration before or of the new one: an answer */
+    assert_true(strncmp(answer, "HTTP/1.1 401", 12) == 0 || strncmp(answer, "HTTP/1.1 200", 12) == 0);
+    has_status(asked(REQUEST("GET", "/metrics")), "200");
+}
+
 static void a_target_may_name_the_host(void **context)
 {
     (void)context;
@@ -533,6 +561,7 @@ int main(void)
         TEST_WITH_USER(a_known_scraper_is_served_while_a_guess_is_hashed),
         TEST_WITH_USER(guesses_beyond_those_that_may_wait_are_turned_away),
         TEST_WITH_USER(closing_waits_for_no_guess_but_the_one_being_hashed),
+        TEST_WITH_USER(a_reload_changes_who_may_ask_and_refuses_no_connection),
         TEST(a_target_may_name_the_host),
         TEST(while_there_are_no_metrics_it_says_so_and_is_healthy),
         TEST(the_form_is_what_accept_prefers),

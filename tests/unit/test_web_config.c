@@ -19,6 +19,7 @@
 static char folder[] = "/tmp/ailive-web-config.XXXXXX";
 static char path[128], error[512];
 static struct web_config *config;
+static struct web_files files;
 
 static void put_file(const char *name, const char *text)
 {
@@ -36,7 +37,7 @@ static int read_text(const char *text)
     web_config_free(config);
     config = NULL;
     put_file("web.yml", text);
-    return web_config_read(path, &config, error, sizeof(error));
+    return web_config_read(path, &files, &config, error, sizeof(error));
 }
 
 static int begin(void **state)
@@ -148,14 +149,14 @@ static void a_file_with_a_nul_is_not_taken_for_an_empty_one(void **state)
     assert_non_null(file);
     assert_int_equal(fwrite(zeroed, sizeof(zeroed) - 1, 1, file), 1);
     assert_int_equal(fclose(file), 0);
-    assert_int_equal(web_config_read(path, &config, error, sizeof(error)), -1);
+    assert_int_equal(web_config_read(path, &files, &config, error, sizeof(error)), -1);
     assert_non_null(strstr(error, "cannot read"));
 }
 
 static void a_file_that_is_not_there_is_said(void **state)
 {
     (void)state;
-    assert_int_equal(web_config_read("/nonexistent/web.yml", &config, error, sizeof(error)), -1);
+    assert_int_equal(web_config_read("/nonexistent/web.yml", &files, &config, error, sizeof(error)), -1);
     assert_non_null(strstr(error, "/nonexistent/web.yml"));
 }
 
