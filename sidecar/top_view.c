@@ -14,29 +14,48 @@
 
 /* ---- text ---- */
 
-/* Copies at most `columns` characters, each of which takes one, as the terminal may have them. */
-static size_t put_clean(const struct top_view *view, const char *text, unsigned columns, char *out,
-                        size_t cap)
+/* The code point of a valid character of n bytes. */
+static uint32_t code_of(const char *at, size_t n)
 {
-    size_t len_bytes = strlen(text), used = 0;
+    static const unsigned char first[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+    uint32_t code = (unsigned char)at[0] & first[n];
 
-    for (size_t i = 0; i < len_bytes && columns > 0; columns--) {
-        size_t n = text_character_bytes(text + i, len_bytes - i);
-        unsigned char c = (unsigned char)text[i];
-        bool control = n == 0 || (n == 1 && (c < 0x20 || c == 0x7f)) ||
-                       (n == 2 && c == 0xc2 && (unsigned char)text[i + 1] < 0xa0);
+    for (size_t i = 1; i < n; i++)
+        code = code << 6 | ((unsigned char)at[i] & 0x3f);
+    return code;
+}
 
-        if (used + 4 >= cap)
-            break;
-        if (control || (view->ascii && n > 1))
-            out[used++] = '?';
-        else
-            for (size_t b = 0; b < n; b++)
-                out[used++] = text[i + b];
-        i += n > 0 ? n : 1;
-    }
-    out[used] = '\0';
-    return used;
+/* Controls, and what is not seen itself but changes how others are: Unicode's format characters (those that
+ * turn the direction of writing among them), line separators and tags. */
+static bool is_hidden(uint32_t code)
+{
+    static const struct {
+        uint32_t first, last;
+    } hidden[] = {{0x00, 0x1f},       {0x7f, 0x9f},       {0xad, 0xad},       {0x600, 0x605},
+                  {0x61c, 0x61c},     {0x6dd, 0x6dd},     {0x70f, 0x70f},     {0x890, 0x891},
+                  {0x8e2, 0x8e2},     {0x180e, 0x180e},   {0x200b, 0x200f},   {0x2028, 0x202e},
+                  {0x2060, 0x206f},   {0xfeff, 0xfeff},   {0xfff9, 0xfffb},   {0x110bd, 0x110bd},
+                  {0x110cd, 0x110cd}, {0x13430, 0x1345f}, {0x1bca0, 0x1bca3}, {0x1d173, 0x1d17a},
+                  {0xe0000, 0xe0fff}};
+
+    for (size_t i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++)
+        if (code >= hidden[i].first && code <= hidden[i].last)
+            return true;
+    return false;
+}
+
+/* One character as the terminal may have it: itself, `<U+202E>`, or `?`. n: its bytes, 0 when it is none. */
+static const char *shown(const struct top_view *view, const char *at, size_t n, char out[16])
+{
+    uint32_t code = n > 0 ? code_of(at, n) : 0;
+
+    if (n > 0 && is_hidden(code))
+        snprintf(out, 16, "<U+%04X>", (unsigned)code);
+    else if (n == 0 || (view->ascii && n > 1))
+        snprintf(out, 16, "?");
+    else
+        snprintf(out, 16, "%.*s", (int)n, at);
+    return out;
 }
 
 static size_t columns_of(const char *text)
@@ -46,6 +65,29 @@ static size_t columns_of(const char *text)
     for (; *text != '\0'; text++)
         columns += ((unsigned char)*text & 0xc0) != 0x80;
     return columns;
+}
+
+/* Copies what fits into `columns` columns, each character as it may be shown; ends before one that does not.
+ */
+static size_t put_clean(const struct top_view *view, const char *text, unsigned columns, char *out,
+                        size_t cap)
+{
+    size_t len_bytes = strlen(text), used = 0;
+
+    for (size_t i = 0; i < len_bytes;) {
+        size_t n = text_character_bytes(text + i, len_bytes - i), bytes;
+        char character[16];
+
+        bytes = strlen(shown(view, text + i, n, character));
+        if (columns_of(character) > columns || used + bytes >= cap)
+            break;
+        columns -= (unsigned)columns_of(character);
+        memcpy(out + used, character, bytes);
+        used += bytes;
+        i += n > 0 ? n : 1;
+    }
+    out[used] = '\0';
+    return used;
 }
 
 static struct top_line *add(struct top_view *view, enum top_style style)
@@ -109,12 +151,11 @@ static void cell(const struct top_view *view, struct top_line *line, int columns
 {
     char clean[TOP_VIEW_LINE_BYTES];
     unsigned width = (unsigned)(columns < 0 ? -columns : columns);
-    size_t used = strlen(line->text), shown;
+    size_t used = strlen(line->text);
     int pad;
 
     put_clean(view, text, width, clean, sizeof(clean));
-    shown = columns_of(clean);
-    pad = (int)(width - shown);
+    pad = (int)(width - columns_of(clean));
     if (used > 0)
         used += (size_t)snprintf(line->text + used, sizeof(line->text) - used, " ");
     snprintf(line->text + used, sizeof(line->text) - used, "%*s%s%*s", columns < 0 ? pad : 0, "", clean,

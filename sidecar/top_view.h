@@ -1,7 +1,7 @@
 /* top_view.h - a status as lines of text for a terminal.
  *
  * Place on the route: json_tree -> [top_view] -> top. No threads, no I/O, no clock. Names come from events:
- * control characters become '?', so that none of them speaks to the terminal.
+ * controls and format characters (U+202E) are shown as <U+202E>, so that none of them speaks to the terminal.
  */
 #ifndef AILIVE_SIDECAR_TOP_VIEW_H
 #define AILIVE_SIDECAR_TOP_VIEW_H

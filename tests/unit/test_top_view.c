@@ -92,7 +92,18 @@ static void no_name_speaks_to_the_terminal(void **context)
         for (const char *c = view->lines[i].text; *c != '\0'; c++)
             if ((unsigned char)*c < 0x20 || *c == 0x7f || (unsigned char)*c == 0x9b)
                 fail_msg("line %zu: %s", i, view->lines[i].text);
-    assert_non_null(line_with("a?]0;x??2J?"));
+    assert_non_null(line_with("a<U+001B>]0;x<U+0007><U+009B>2J<U+007F>"));
+}
+
+static void what_turns_or_hides_text_is_shown_as_its_number(void **context)
+{
+    (void)context;
+    written("{\"component\":\"a\\u202eb\\u2066c\\u200bd\\ufeffe\\u00adf\\udb40\\udc41g\\u2028h\"}");
+    assert_non_null(line_with("a<U+202E>b<U+2066>c<U+200B>d<U+FEFF>e<U+00AD>f<U+E0041>g<U+2028>h"));
+    view->ascii = true;
+    written("{\"component\":\"a\\u202eb\\u00e9\"}");
+    assert_non_null(line_with("a<U+202E>b?"));
+    view->ascii = false;
 }
 
 static void ascii_means_ascii(void **context)
@@ -148,9 +159,13 @@ static void long_advice_goes_on_in_the_next_line(void **context)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_path_that_leads_nowhere_is_empty), TEST(an_empty_object_is_a_screen_too),
-        TEST(no_name_speaks_to_the_terminal),     TEST(ascii_means_ascii),
-        TEST(no_line_is_wider_than_the_screen),   TEST(long_advice_goes_on_in_the_next_line),
+        TEST(a_path_that_leads_nowhere_is_empty),
+        TEST(an_empty_object_is_a_screen_too),
+        TEST(no_name_speaks_to_the_terminal),
+        TEST(what_turns_or_hides_text_is_shown_as_its_number),
+        TEST(ascii_means_ascii),
+        TEST(no_line_is_wider_than_the_screen),
+        TEST(long_advice_goes_on_in_the_next_line),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
