@@ -1,7 +1,8 @@
 /* json_tree.h - one JSON document, asked by path.
  *
- * Place on the route: beside it: http_get's bytes -> [json_tree] -> top. simdjson reads it. No threads, no
- * I/O, no clock. Another program's bytes: what is missing or of another kind is as if it were empty.
+ * Place on the route: beside it: http_get's bytes -> [json_tree] -> top, prom_answer. simdjson reads it. No
+ * threads, no I/O, no clock. Another program's bytes: what is missing or of another kind is as if it were
+ * empty.
  *
  * A path is a JSON pointer: "/health/text", "/rejects/rows/0/count".
  */

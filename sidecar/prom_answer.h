@@ -1,18 +1,14 @@
 /* prom_answer.h - what Prometheus' HTTP API answered.
  *
- * Place on the route: beside it: http_get's bytes -> [prom_answer] -> proof. simdjson reads it. No threads,
- * no I/O, no clock. An answer is another program's bytes: every field is checked, a missing one is as if it
- * were empty.
+ * Place on the route: beside it: http_get's bytes -> json_tree -> [prom_answer] -> proof, doctor. No
+ * threads, no I/O, no clock. An answer is another program's bytes: every field is checked, a missing one is
+ * as if it were empty.
  */
 #ifndef AILIVE_SIDECAR_PROM_ANSWER_H
 #define AILIVE_SIDECAR_PROM_ANSWER_H
 
 #include <stdbool.h>
 #include <stddef.h>
-
-#ifdef __cplusplus
-extern "C" {
-#endif
 
 #define PROM_ANSWER_VALUE_BYTES 64u
 
@@ -37,7 +33,4 @@ bool prom_answer_target_up(const struct prom_answer *answer, const char *job, ch
 /* Of /api/v1/rules: whether an alerting rule of this name is loaded. */
 bool prom_answer_has_alert(const struct prom_answer *answer, const char *name);
 
-#ifdef __cplusplus
-}
-#endif
 #endif
