@@ -489,43 +489,53 @@ void aggregate_apply(struct aggregate *aggregate, const struct observation *obse
         count_unobserved(aggregate, labels->source, observation->fault, 1);
 }
 
+/* A tally on its way to the series of its kind. */
+struct tallied {
+    const struct tally *tally;
+    const struct tally_sums *sums;
+    const struct exemplar_origin *origin;
+};
+
 /* The slowest record stands for its bucket. Without memory there is just no exemplar. */
 static void show_slowest(const struct aggregate *aggregate, const struct labels *labels,
-                         struct series *series, const struct tally *tally)
+                         struct series *series, const struct tallied *tallied)
 {
-    struct exemplar exemplar = {tally->slowest_ns, tally->slowest_time_ns, tally->slowest, ""};
+    const struct tally *tally = tallied->tally;
     enum histogram_unit unit = series_families[series->family].unit;
     enum latency_fault fault;
+    struct exemplar exemplar;
 
     static_assert(EXEMPLAR_RUN_ID_BYTES == RUN_ID_MAX_BYTES, "the raw label fits");
-    if (tally->slowest_ns <= 0)
+    if (tallied->origin == NULL || tally->slowest_ns <= 0)
         return;
+    exemplar = (struct exemplar){tally->slowest_ns, tally->slowest_time_ns, *tallied->origin, ""};
     exemplar.run_id[raw_run_id(aggregate, labels, exemplar.run_id)] = '\0';
     series_exemplify(series, histogram_latency_ns(unit, tally->slowest_ns, &fault).bucket, &exemplar);
 }
 
-static void observe_cells(struct aggregate *aggregate, struct route *route, enum series_family family,
-                          const struct tally *tally, uint64_t n)
+static void observe_tallied(struct aggregate *aggregate, struct route *route, enum series_family family,
+                            const struct tallied *tallied)
 {
+    uint64_t n = tallied->sums->observed;
     struct series *series = n > 0 ? route_series(aggregate, route, family, n) : NULL;
 
     if (!series)
         return;
-    if (!series_observe_tally(&aggregate->store, series, tally))
+    if (!series_observe_tally(&aggregate->store, series, tallied->tally, tallied->sums))
         aggregate->failed = true;
-    show_slowest(aggregate, &route->labels, series, tally);
+    show_slowest(aggregate, &route->labels, series, tallied);
 }
 
-void aggregate_apply_tally(struct aggregate *aggregate, struct labels *labels, const struct tally *tally)
+void aggregate_apply_tally(struct aggregate *aggregate, struct labels *labels, const struct tally *tally,
+                           const struct tally_sums *sums, const struct exemplar_origin *origin)
 {
+    struct tallied tallied = {tally, sums, origin};
     double seconds = ratio_seconds(tally->last_ns);
-    uint64_t n = tally->count, observed = 0;
     struct route *route = labels_route(aggregate, labels);
+    uint64_t n = sums->records;
 
     if (!route)
         return;
-    for (unsigned cell = 0; cell < HISTOGRAM_CELLS; cell++)
-        observed += tally->cells[cell];
     note_time(aggregate, route, SERIES_LAST_EVENT, seconds, n);
     note_time(aggregate, route, SERIES_LAST_EVENT_BY_RUN_ID, seconds, n);
     if (labels->action.len_bytes > 0)
@@ -533,13 +543,13 @@ void aggregate_apply_tally(struct aggregate *aggregate, struct labels *labels, c
     if (labels->decision.len_bytes > 0) {
         count_some(aggregate, route, SERIES_DECISIONS, n);
         note_time(aggregate, route, SERIES_LAST_DECISION, seconds, n);
-        observe_cells(aggregate, route, SERIES_LATENCY_SECONDS, tally, observed);
-        observe_cells(aggregate, route, SERIES_LATENCY_MS, tally, observed);
+        observe_tallied(aggregate, route, SERIES_LATENCY_SECONDS, &tallied);
+        observe_tallied(aggregate, route, SERIES_LATENCY_MS, &tallied);
     }
     if (labels->stage.len_bytes > 0)
-        observe_cells(aggregate, route, SERIES_STAGE_LATENCY, tally, observed);
-    if (tally->negative > 0)
-        count_unobserved(aggregate, labels->source, LATENCY_NEGATIVE, tally->negative);
+        observe_tallied(aggregate, route, SERIES_STAGE_LATENCY, &tallied);
+    if (sums->negative > 0)
+        count_unobserved(aggregate, labels->source, LATENCY_NEGATIVE, sums->negative);
 }
 
 /* Cut to what a label may have: names of ours are shorter by far. */

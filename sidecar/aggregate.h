@@ -16,8 +16,8 @@
 #include "change.h"
 #include "exemplar.h"
 #include "histogram.h"
-#include "native.h"
 #include "observation.h"
+#include "tally.h"
 
 #define AGGREGATE_MAX_SERIES_DEFAULT 10000u
 
@@ -45,21 +45,10 @@ void aggregate_end(struct aggregate *aggregate);
 
 void aggregate_apply(struct aggregate *aggregate, const struct observation *observation);
 
-/* Records of the SDK that are equal in all that chooses series, taken together. */
-struct tally {
-    __int128 sum_ns;   /* of the latencies in cells */
-    int64_t last_ns;   /* greatest time, UTC; meaningless while count is 0 */
-    uint32_t count;    /* a run has fewer than 2^32 */
-    uint32_t negative; /* latencies that cannot be observed */
-    uint32_t cells[HISTOGRAM_CELLS];
-    struct native_tally native; /* the same latencies */
-    int64_t slowest_ns;         /* greatest latency; 0: none to show */
-    int64_t slowest_time_ns;
-    struct exemplar_origin slowest;
-};
-
-/* The same as aggregate_apply() for each of them. */
-void aggregate_apply_tally(struct aggregate *aggregate, struct labels *labels, const struct tally *tally);
+/* The same as aggregate_apply() for each of some records of the SDK that are equal in all that chooses
+ * series. sums: what of the tally counts; origin: of the slowest record, NULL: no exemplar. */
+void aggregate_apply_tally(struct aggregate *aggregate, struct labels *labels, const struct tally *tally,
+                           const struct tally_sums *sums, const struct exemplar_origin *origin);
 
 /* Families of our own that are counted exactly and committed with the rest. */
 enum aggregate_own {

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define GROUP_SLOTS 16u /* memory is for whole groups */
+
 /* 10^9 x 2^(i / 16) for i from -14 to 1, as a fraction of the next power of two times 2^64, rounded down; and
  * a bound that nothing exceeds. */
 const uint64_t native_bounds[17] = {UINT64_C(0x81ffa7a9549ca6e3),
@@ -27,17 +29,6 @@ const uint64_t native_bounds[17] = {UINT64_C(0x81ffa7a9549ca6e3),
 const uint8_t native_bounds_below[32] = {0,  1,  2,  2,  3,  3,  4,  5,  5,  6,  6,  7,  7,  8,  9,  9,
                                          10, 10, 10, 11, 11, 12, 12, 13, 13, 13, 14, 14, 15, 15, 15, 16};
 
-void native_tally_clear(struct native_tally *tally)
-{
-    for (uint64_t groups = tally->groups; groups != 0; groups &= groups - 1) {
-        unsigned at = NATIVE_GROUP * (unsigned)__builtin_ctzll(groups);
-
-        for (unsigned i = at; i < at + NATIVE_GROUP && i < NATIVE_SLOTS; i++)
-            tally->slots[i] = 0;
-    }
-    tally->groups = 0;
-}
-
 static struct native *native_new(unsigned first, unsigned count)
 {
     struct native *native = calloc(1, sizeof(*native) + 2 * (size_t)count * sizeof(native->counts[0]));
@@ -53,11 +44,11 @@ static struct native *native_new(unsigned first, unsigned count)
 static bool reserve(struct native **native, unsigned first, unsigned last)
 {
     struct native *old = *native, *bigger;
-    unsigned end = last / NATIVE_GROUP * NATIVE_GROUP + NATIVE_GROUP;
+    unsigned end = last / GROUP_SLOTS * GROUP_SLOTS + GROUP_SLOTS;
 
     if (old != NULL && first >= old->first && last < (unsigned)old->first + old->count)
         return true;
-    first = first / NATIVE_GROUP * NATIVE_GROUP;
+    first = first / GROUP_SLOTS * GROUP_SLOTS;
     if (old != NULL) {
         first = first < old->first ? first : old->first;
         end = end > (unsigned)old->first + old->count ? end : (unsigned)old->first + old->count;
@@ -77,25 +68,9 @@ static bool reserve(struct native **native, unsigned first, unsigned last)
     return true;
 }
 
-bool native_add(struct native **native, const struct native_tally *tally, __int128 sum_picoseconds)
+uint64_t *native_reserve(struct native **native, unsigned first, unsigned last)
 {
-    unsigned first, last;
-
-    if (tally->groups == 0)
-        return true;
-    first = NATIVE_GROUP * (unsigned)__builtin_ctzll(tally->groups);
-    last = NATIVE_GROUP * (63 - (unsigned)__builtin_clzll(tally->groups));
-    if (!reserve(native, first, last))
-        return false;
-    for (uint64_t groups = tally->groups; groups != 0; groups &= groups - 1) {
-        unsigned at = NATIVE_GROUP * (unsigned)__builtin_ctzll(groups);
-        uint64_t *counts = (*native)->counts + (at - (*native)->first);
-
-        for (unsigned i = 0; i < NATIVE_GROUP && at + i < NATIVE_SLOTS; i++)
-            counts[i] += tally->slots[at + i];
-    }
-    (*native)->sum_picoseconds[0] += sum_picoseconds;
-    return true;
+    return reserve(native, first, last) ? (*native)->counts + (first - (*native)->first) : NULL;
 }
 
 bool native_observe(struct native **native, __int128 picoseconds)

@@ -35,23 +35,6 @@ static inline unsigned native_slot(int64_t nanoseconds)
     return slot < 0 ? 0 : slot < (int)NATIVE_SLOTS ? (unsigned)slot : NATIVE_SLOTS - 1;
 }
 
-/* A run of latencies counted before it goes to a series. All zero: empty. */
-#define NATIVE_GROUP 16u
-struct native_tally {
-    uint64_t groups; /* bit i: something in slots 16 i to 16 i + 15 */
-    uint32_t slots[NATIVE_SLOTS];
-};
-
-static inline void native_tally_add(struct native_tally *tally, int64_t nanoseconds)
-{
-    unsigned slot = native_slot(nanoseconds);
-
-    tally->groups |= UINT64_C(1) << slot / NATIVE_GROUP;
-    tally->slots[slot]++;
-}
-
-void native_tally_clear(struct native_tally *tally);
-
 /* The buckets of one series, being counted and committed: as many as have ever been needed, in one piece.
  * NULL: none yet. */
 struct native {
@@ -60,8 +43,10 @@ struct native {
     uint64_t counts[];     /* `count` being counted, `count` committed */
 };
 
-/* Both make *native, or make it larger. false: out of memory. */
-bool native_add(struct native **native, const struct native_tally *tally, __int128 sum_picoseconds);
+/* Both make *native, or make it larger. Room for slots first to last: the counts from `first` on, being
+ * counted; NULL: out of memory. */
+uint64_t *native_reserve(struct native **native, unsigned first, unsigned last);
+/* Counts one. false: out of memory. */
 bool native_observe(struct native **native, __int128 picoseconds);
 
 /* NULL is harmless to all of these. */

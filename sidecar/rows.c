@@ -6,6 +6,7 @@
 #include "rows.h"
 
 #include "contract.h"
+#include "tally.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -14,7 +15,7 @@
 /* Kinds counted in one pass over the rows. A run has fewer, unless somebody wants it slow. */
 #define ROWS_TALLIES 256u
 
-#define TABLE_SLOTS 64u /* at least; a power of two */
+#define TABLE_BITS 6u /* at least */
 
 /* Rows that are equal in all that chooses series. */
 struct rows_kind {
@@ -24,18 +25,13 @@ struct rows_kind {
     struct labels labels;
 };
 
-/* Where a kind is found: by what chooses a row's series. */
-struct rows_slot {
-    uint64_t what;
-    uint32_t scope;
-    uint32_t kind; /* its number + 1; 0: empty */
-};
-
 int rows_init(struct rows *rows)
 {
     *rows = (struct rows){0};
     rows->by_id = calloc(BATCH_IDS, sizeof(const struct layout_name *));
     rows->tallies = calloc(ROWS_TALLIES, sizeof(*rows->tallies));
+    for (size_t k = 0; rows->tallies != NULL && k < ROWS_TALLIES; k++)
+        tally_clear(&rows->tallies[k]);
     if (rows->by_id != NULL && rows->tallies != NULL)
         return 0;
     rows_fini(rows);
@@ -67,21 +63,21 @@ static void *grown(void *old, size_t count, size_t size, bool *fine)
 static int rows_reserve(struct rows *rows, size_t count)
 {
     bool fine = true;
-    size_t slots = TABLE_SLOTS;
+    unsigned bits = TABLE_BITS;
 
     if (count <= rows->reserved)
         return 0;
-    while (slots < count * 2)
-        slots *= 2;
+    while ((size_t)1 << bits < count * 2)
+        bits++;
     rows->which = grown(rows->which, count, sizeof(*rows->which), &fine);
     rows->own_time = grown(rows->own_time, count, sizeof(*rows->own_time), &fine);
     rows->own_latency = grown(rows->own_latency, count, sizeof(*rows->own_latency), &fine);
     rows->kinds = grown(rows->kinds, count + 1, sizeof(*rows->kinds), &fine);
-    rows->table = grown(rows->table, slots, sizeof(*rows->table), &fine);
+    rows->table = grown(rows->table, (size_t)1 << bits, sizeof(*rows->table), &fine);
     if (!fine)
         return -1;
-    memset(rows->table, 0, slots * sizeof(*rows->table));
-    rows->table_slots = slots;
+    memset(rows->table, 0, sizeof(*rows->table) << bits);
+    rows->table_bits = bits;
     rows->reserved = count;
     return 0;
 }
@@ -90,7 +86,7 @@ int rows_begin(struct rows *rows, const struct batch *names, size_t count)
 {
     /* Only what the run before filled: a run of few rows must not pay for a large table. */
     for (size_t i = 0; i < rows->kind_count; i++)
-        rows->table[rows->kinds[i].slot].kind = 0;
+        rows->table[rows->kinds[i].slot].number = 0;
     rows->count = rows->kind_count = 0;
     if (rows_reserve(rows, count > 0 ? count : 1) != 0)
         return -1;
@@ -136,20 +132,19 @@ static struct rows_kind *kind_make(struct rows *rows, const struct event_row *ro
     return kind;
 }
 
-/* The number of a row's kind. The table is at most half full. */
+/* The number of a row's kind. The table is at most half full; its numbers are the kinds' + 1. */
 static uint32_t kind_of(struct rows *rows, const struct event_row *row)
 {
-    size_t mask = rows->table_slots - 1, at;
+    struct event_shape *shape;
     uint64_t words[4];
 
     event_row_pack_utc(row, words);
-    at = event_shape_hash(words) & mask;
-    for (; rows->table[at].kind != 0; at = (at + 1) & mask)
-        if (rows->table[at].what == words[2] && rows->table[at].scope == words[3])
-            return rows->table[at].kind - 1;
-    kind_make(rows, row)->slot = (uint32_t)at;
-    rows->table[at] = (struct rows_slot){words[2], (uint32_t)words[3], (uint32_t)rows->kind_count};
-    return (uint32_t)rows->kind_count - 1;
+    shape = event_shape_find(rows->table, rows->table_bits, words);
+    if (shape->number == 0) {
+        kind_make(rows, row)->slot = (uint32_t)(shape - rows->table);
+        *shape = (struct event_shape){words[2], (uint32_t)words[3], (uint32_t)rows->kind_count};
+    }
+    return shape->number - 1;
 }
 
 void rows_add(struct rows *rows, const struct event_row *row)
@@ -160,6 +155,17 @@ void rows_add(struct rows *rows, const struct event_row *row)
     rows->which[i] = kind_of(rows, row);
     rows->own_time[i] = row->time_ns;
     rows->own_latency[i] = row->latency_ns;
+}
+
+/* Rows of the same shape are of the same kind; shapes that are not there are of the last one. */
+static void shapes_to_kinds(const unsigned char *column, size_t count, uint32_t shapes, uint32_t *which)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint16_t shape;
+
+        memcpy(&shape, column + 2 * i, sizeof(shape));
+        which[i] = shape < shapes ? shape : shapes;
+    }
 }
 
 /* As batch_row() and rows_add() for every row. A batch names its shapes itself: no row is looked up. */
@@ -175,12 +181,7 @@ int rows_add_batch(struct rows *rows, const struct batch *batch)
         batch_shape(batch, shape, &row);
         kind_make(rows, &row);
     }
-    for (uint32_t i = 0; i < batch->count; i++) {
-        uint16_t shape;
-
-        memcpy(&shape, batch->columns[BATCH_SHAPE] + 2 * (size_t)i, sizeof(shape));
-        rows->which[i] = shape < shapes ? shape : shapes;
-    }
+    shapes_to_kinds(batch->columns[BATCH_SHAPE], batch->count, shapes, rows->which);
     rows->time = batch->columns[BATCH_TIME];
     rows->latency = batch->columns[BATCH_LATENCY];
     rows->count = batch->count;
@@ -197,71 +198,40 @@ static inline int64_t cell64(const unsigned char *column, size_t i)
     return value;
 }
 
-static inline void tally_add(struct tally *tally, size_t row, int64_t time_ns, int64_t latency_ns)
-{
-    if (tally->count++ == 0 || time_ns > tally->last_ns)
-        tally->last_ns = time_ns;
-    if (latency_ns >= 0) {
-        tally->cells[histogram_cell(latency_ns)]++;
-        native_tally_add(&tally->native, latency_ns);
-        tally->sum_ns += latency_ns;
-        if (latency_ns > tally->slowest_ns) {
-            tally->slowest_ns = latency_ns;
-            tally->slowest_time_ns = time_ns;
-            tally->slowest.seq = row;
-        }
-    } else if (latency_ns != AILIVE_NO_LATENCY) {
-        tally->negative++;
-    }
-}
-
 /* What of a kind's tally counts. */
 static void tally_apply(const struct rows *rows, struct aggregate *aggregate, struct rows_kind *kind,
-                        struct tally *tally)
+                        const struct tally *tally, struct tally_sums *sums)
 {
-    uint64_t row = tally->slowest.seq;
+    struct exemplar_origin slowest = rows->origin;
 
-    tally->slowest = rows->origin;
-    tally->slowest.seq += row;
-    if (!kind->timed || !rows->has_origin)
-        tally->slowest_ns = 0;
-    if (!kind->timed) {
-        memset(tally->cells, 0, sizeof(tally->cells));
-        native_tally_clear(&tally->native);
-        tally->negative = 0;
-    }
-    aggregate_apply_tally(aggregate, &kind->labels, tally);
-}
-
-/* Its native part knows what it holds; the rest is small. */
-static void tally_clear(struct tally *tally)
-{
-    native_tally_clear(&tally->native);
-    tally->sum_ns = 0;
-    tally->last_ns = 0;
-    tally->slowest_ns = 0;
-    tally->count = tally->negative = 0;
-    memset(tally->cells, 0, sizeof(tally->cells));
+    slowest.seq += tally->slowest_row;
+    if (!kind->timed)
+        *sums = (struct tally_sums){.records = sums->records};
+    aggregate_apply_tally(aggregate, &kind->labels, tally, sums, rows->has_origin ? &slowest : NULL);
 }
 
 /* The rows of ROWS_TALLIES kinds from number `base` on. */
 static void apply_kinds(struct rows *rows, struct aggregate *aggregate, size_t first, size_t end,
                         uint32_t base, uint64_t *counted, uint64_t *invalid)
 {
+    const struct tally_place *places = tally_places();
+    const unsigned char *time = rows->time, *latency = rows->latency;
     struct tally *tallies = rows->tallies;
     const uint32_t *which = rows->which;
 
     for (size_t i = first; i < end; i++)
         if (which[i] - base < ROWS_TALLIES) /* wraps for those before */
-            tally_add(&tallies[which[i] - base], i, cell64(rows->time, i), cell64(rows->latency, i));
+            tally_record(&tallies[which[i] - base], places, i, cell64(time, i), cell64(latency, i));
     for (size_t k = base; k < rows->kind_count && k - base < ROWS_TALLIES; k++) {
         struct tally *tally = &tallies[k - base];
+        struct tally_sums sums;
 
-        if (tally->count == 0)
+        if (tally_empty(tally))
             continue;
-        *(rows->kinds[k].valid ? counted : invalid) += tally->count;
+        tally_sum(tally, &sums);
+        *(rows->kinds[k].valid ? counted : invalid) += sums.records;
         if (rows->kinds[k].valid)
-            tally_apply(rows, aggregate, &rows->kinds[k], tally);
+            tally_apply(rows, aggregate, &rows->kinds[k], tally, &sums);
         tally_clear(tally);
     }
 }
@@ -275,6 +245,7 @@ void rows_from(struct rows *rows, const struct event_producer *producer, uint32_
 void rows_apply(struct rows *rows, struct aggregate *aggregate, size_t first, size_t end, uint64_t *counted,
                 uint64_t *invalid)
 {
+    assert(end - first <= TALLY_ROWS_MAX);
     for (size_t base = 0; base < rows->kind_count; base += ROWS_TALLIES)
         apply_kinds(rows, aggregate, first, end, (uint32_t)base, counted, invalid);
 }

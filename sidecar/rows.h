@@ -12,7 +12,6 @@
 #include <wire/batch.h>
 
 struct rows_kind;
-struct rows_slot;
 
 struct rows {
     size_t count; /* rows added */
@@ -24,10 +23,10 @@ struct rows {
     struct rows_kind *kinds;
     struct exemplar_origin origin; /* of row 0 */
     bool has_origin;
-    struct tally *tallies; /* of some kinds at a time; all zero between two rows_apply() */
+    struct tally *tallies; /* of some kinds at a time; empty between two rows_apply() */
     size_t kind_count;
-    struct rows_slot *table; /* of kinds; open addressing, at most half full */
-    size_t table_slots;
+    struct event_shape *table; /* of kinds */
+    unsigned table_bits;
     const struct layout_name **by_id;
 };
 

@@ -379,13 +379,14 @@ bool series_observe(struct series_store *store, struct series *series, const str
            native_observe(&series->native, latency->picoseconds);
 }
 
-bool series_observe_tally(struct series_store *store, struct series *series, const struct tally *tally)
+bool series_observe_tally(struct series_store *store, struct series *series, const struct tally *tally,
+                          const struct tally_sums *sums)
 {
     const struct series_family_spec *spec = &series_families[series->family];
 
-    histogram_add(&series->counting.histogram, spec->unit, tally->cells, tally->sum_ns);
+    histogram_add(&series->counting.histogram, spec->unit, sums->cells, sums->sum_ns);
     touch(store, series);
-    return spec->native_name == NULL || native_add(&series->native, &tally->native, tally->sum_ns * 1000);
+    return spec->native_name == NULL || tally_add_native(tally, &series->native);
 }
 
 void series_exemplify(struct series *series, unsigned bucket, const struct exemplar *exemplar)

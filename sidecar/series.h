@@ -114,7 +114,8 @@ struct series *series_find(struct series_store *store, enum series_family family
 
 void series_add(struct series_store *store, struct series *series, uint64_t n);
 bool series_observe(struct series_store *store, struct series *series, const struct latency *latency);
-bool series_observe_tally(struct series_store *store, struct series *series, const struct tally *tally);
+bool series_observe_tally(struct series_store *store, struct series *series, const struct tally *tally,
+                          const struct tally_sums *sums);
 /* Both false: out of memory. */
 
 /* The exemplar of a bucket from the next commit on. Without memory it stays as it was. */

@@ -36,7 +36,7 @@ static bool sink_take(struct ring *ring, uint64_t words[4])
 
     if (ring_readable(ring) == tail)
         return false;
-    ring_slot(ring, tail, words);
+    memcpy(words, ring_slot(ring, tail), AILIVE_SLOT_BYTES);
     ring_release(ring, tail + 1);
     return true;
 }

@@ -40,53 +40,29 @@ static void pack_names_of(struct shipper *shipper, const struct names *names, co
 
 void pack_read_row(struct shipper *shipper, const struct ring *ring, uint64_t seq, struct event_row *row)
 {
-    uint64_t words[4];
+    const uint64_t *words = ring_slot(ring, seq);
 
-    ring_slot(ring, seq, words);
     if (!event_row_unpack(words, row))
         row->time_ns = clock_track_utc(&shipper->clock, words[0]);
 }
 
-/* Where the next row's cells go. Pointers of their own, not the batch's array: a store through a byte pointer
- * may change anything whose address is known, and all of them would be read again for each cell. */
-struct pack_columns {
-    unsigned char *time, *latency, *shape;
-};
-
-/* Columns lie one after the other, each with room for as many rows as a batch can have. */
-static struct pack_columns pack_begin(struct shipper *shipper, struct batch *batch)
+static void pack_begin(struct shipper *shipper, struct batch *batch)
 {
-    unsigned char *columns[BATCH_COLUMNS], *at = shipper->columns;
-
     shipper->name_stamp++;
     shipper->name_count = 0;
     shipper->name_bytes = 0;
     for (uint32_t i = 0; i < shipper->shape_count; i++)
         shipper->shape_table[shipper->shape_slot[i]].number = 0;
     shipper->shape_count = 0;
-    for (unsigned c = 0; c < BATCH_COLUMNS; c++) {
-        columns[c] = at;
-        batch->columns[c] = at;
-        at += (size_t)batch_rows_max(0, 0, 0) * batch_column_bytes[c];
-    }
-    assert(at <= shipper->columns + sizeof(shipper->columns));
-    return (struct pack_columns){columns[BATCH_TIME], columns[BATCH_LATENCY], columns[BATCH_SHAPE]};
-}
-
-/* The table's slot where a record's shape is, or belongs. The table is at most half full. */
-static inline struct shipper_shape *pack_shape(struct shipper *shipper, const uint64_t words[4])
-{
-    size_t mask = 2 * SHIPPER_SHAPES - 1, at = event_shape_hash(words) & mask;
-
-    while (shipper->shape_table[at].number != 0 &&
-           (shipper->shape_table[at].what != words[2] || shipper->shape_table[at].scope != words[3]))
-        at = (at + 1) & mask;
-    return &shipper->shape_table[at];
+    /* Little-endian, as every supported host. */
+    batch->columns[BATCH_TIME] = (const unsigned char *)shipper->times_ns;
+    batch->columns[BATCH_LATENCY] = (const unsigned char *)shipper->latencies_ns;
+    batch->columns[BATCH_SHAPE] = (const unsigned char *)shipper->row_shapes;
 }
 
 /* Puts a new shape and its names into the batch; returns how many rows fit beside them, 0 when the shape has
  * no room itself. */
-static uint32_t pack_new(struct ailive *instance, const uint64_t words[4], struct shipper_shape *slot)
+static uint32_t pack_new(struct ailive *instance, const uint64_t words[4], struct event_shape *place)
 {
     struct shipper *shipper = &instance->live->shipper;
     struct event_row row;
@@ -96,45 +72,37 @@ static uint32_t pack_new(struct ailive *instance, const uint64_t words[4], struc
     (void)event_row_unpack(words, &row);
     pack_names_of(shipper, &instance->kept->names, &row);
     batch_shape_put(words, shipper->shapes + (size_t)shipper->shape_count * BATCH_SHAPE_BYTES);
-    shipper->shape_slot[shipper->shape_count] = (uint16_t)(slot - shipper->shape_table);
-    *slot = (struct shipper_shape){words[2], words[3], ++shipper->shape_count};
+    shipper->shape_slot[shipper->shape_count] = (uint16_t)(place - shipper->shape_table);
+    *place = (struct event_shape){words[2], (uint32_t)words[3], ++shipper->shape_count};
     return batch_rows_max(shipper->name_count, shipper->name_bytes, shipper->shape_count);
-}
-
-/* Little-endian, as every supported host. */
-static inline void pack_row(struct pack_columns to, size_t i, int64_t time_ns, uint64_t latency_ns,
-                            uint32_t shape)
-{
-    uint16_t shape16 = (uint16_t)shape;
-
-    memcpy(to.time + i * 8, &time_ns, 8);
-    memcpy(to.latency + i * 8, &latency_ns, 8);
-    memcpy(to.shape + i * 2, &shape16, 2);
 }
 
 /* Packs rows of [first, head) until head, or until no more fit. Returns how many. A row that its own shape
  * leaves no room for stays out, and its shape and names stand there for nothing, which is harmless. */
-static uint32_t pack_rows(struct ailive *instance, const struct ring *ring, uint64_t first, uint64_t head,
-                          struct batch *batch)
+static uint32_t pack_rows(struct ailive *instance, const struct ring *ring, uint64_t first, uint64_t head)
 {
     struct shipper *shipper = &instance->live->shipper;
-    struct pack_columns columns = pack_begin(shipper, batch);
+    const uint64_t *slots = ring_slot(ring, 0);
+    uint64_t mask = ring->header->capacity - 1;
     uint32_t most = batch_rows_max(0, 0, 0), rows = 0;
-    uint64_t words[4];
 
-    for (; first + rows != head && rows < most; rows++) {
-        struct shipper_shape *shape;
+    if (most > head - first)
+        most = (uint32_t)(head - first);
+    for (; rows < most; rows++) {
+        const uint64_t *words = slots + ((first + rows) & mask) * 4;
+        struct event_shape *shape = event_shape_find(shipper->shape_table, SHIPPER_SHAPE_BITS, words);
 
-        ring_slot(ring, first + rows, words);
-        shape = pack_shape(shipper, words);
         if (shape->number == 0) {
-            most = pack_new(instance, words, shape);
+            uint32_t fit = pack_new(instance, words, shape);
+
+            most = most < fit ? most : fit;
             if (rows >= most)
                 break;
         }
-        pack_row(columns, rows,
-                 event_slot_is_utc(words) ? (int64_t)words[0] : clock_track_utc(&shipper->clock, words[0]),
-                 words[1], shape->number - 1);
+        shipper->times_ns[rows] =
+            event_slot_is_utc(words) ? (int64_t)words[0] : clock_track_utc(&shipper->clock, words[0]);
+        shipper->latencies_ns[rows] = (int64_t)words[1];
+        shipper->row_shapes[rows] = (uint16_t)(shape->number - 1);
     }
     return rows;
 }
@@ -166,7 +134,8 @@ void pack_records(struct ailive *instance, const struct ring *ring, struct batch
     pack_head(instance, ring, batch);
     if (batch->first > head) /* the counter wraps inside: first + count must not, on the wire */
         head = 0;
-    batch->count = pack_rows(instance, ring, batch->first, head, batch);
+    pack_begin(shipper, batch);
+    batch->count = pack_rows(instance, ring, batch->first, head);
     batch->shapes = shipper->shapes;
     batch->shape_count = batch->count < shipper->shape_count ? batch->count : shipper->shape_count;
     batch->names = shipper->names;

@@ -64,10 +64,10 @@ void ring_door_drop(struct ailive_writer *writer);
 uint64_t ring_readable(const struct ring *ring);
 uint64_t ring_tail(const struct ring *ring);
 
-/* The four words of a record in [tail, head). */
-static inline void ring_slot(const struct ring *ring, uint64_t seq, uint64_t words[4])
+/* The four words of a record in [tail, head), where they are until the tail moves beyond. */
+static inline const uint64_t *ring_slot(const struct ring *ring, uint64_t seq)
 {
-    memcpy(words, ring->slots + (seq & (ring->header->capacity - 1)) * AILIVE_SLOT_BYTES, AILIVE_SLOT_BYTES);
+    return (const uint64_t *)(const void *)ring->slots + (seq & (ring->header->capacity - 1)) * 4;
 }
 
 /* Gives the slots below tail back to the writer. */

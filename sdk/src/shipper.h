@@ -26,7 +26,10 @@
 #define SHIPPER_PROBE_MS     400  /* while spooling: a greeting this often asks whether the sidecar is back */
 #define SHIPPER_SPOOL_CHUNKS 16   /* chunks of one ring spooled in a row before the others get their turn */
 #define SHIPPER_BATCH_NAMES  256  /* names of one batch, so that they never crowd out its rows */
-#define SHIPPER_SHAPES       1024 /* shapes of one batch, likewise; a power of two */
+#define SHIPPER_ROWS                                                                                         \
+    ((BATCH_MAX_BYTES / BATCH_ROW_BYTES / 64 + 1) * 64) /* more than fit into one batch; whole lines */
+#define SHIPPER_SHAPES     1024                         /* shapes of one batch, likewise; a power of two */
+#define SHIPPER_SHAPE_BITS 11                           /* of a table twice as large */
 
 enum shipper_kind {
     SHIPPER_GREETING = 0,
@@ -51,12 +54,6 @@ struct shipper_request {
     uint32_t entry; /* of a range drop */
     uint64_t door[EVENT_DROP_DOORS];
     int64_t sent_at_ns;
-};
-
-/* Where a shape (batch.h) of the batch being packed is found: by the two words of a slot that hold it. */
-struct shipper_shape {
-    uint64_t what, scope;
-    uint32_t number; /* + 1; 0: empty */
 };
 
 /* Two words shared with host threads, each on a line of its own; the rest belongs to the shipper. */
@@ -94,11 +91,13 @@ struct shipper {
     uint32_t name_stamp; /* batches packed: a name is in the list when its mark says so */
     uint32_t name_mark[NAMES_IDS];
     struct layout_name names[SHIPPER_BATCH_NAMES];
-    struct shipper_shape shape_table[2 * SHIPPER_SHAPES]; /* open addressing */
-    uint16_t shape_slot[SHIPPER_SHAPES];                  /* of the table, for each shape of the batch */
+    /* columns of the batch; typed, so that the compiler knows what a store cannot change */
+    int64_t times_ns[SHIPPER_ROWS], latencies_ns[SHIPPER_ROWS];
+    uint16_t row_shapes[SHIPPER_ROWS];
+    struct event_shape shape_table[1 << SHIPPER_SHAPE_BITS]; /* of the batch being packed */
+    uint16_t shape_slot[SHIPPER_SHAPES];                     /* of the table, for each shape of the batch */
     uint32_t shape_count;
     unsigned char shapes[SHIPPER_SHAPES * BATCH_SHAPE_BYTES];
-    unsigned char columns[BATCH_MAX_BYTES];
 };
 
 struct ailive;

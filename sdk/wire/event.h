@@ -89,12 +89,26 @@ static inline bool event_row_unpack(const uint64_t words[4], struct event_row *o
 }
 void event_row_pack_utc(const struct event_row *row, uint64_t out_words[4]);
 
-/* Of what a record is apart from time and latency: for a table of the few that occur in a run of records. */
-static inline uint64_t event_shape_hash(const uint64_t words[4])
-{
-    uint64_t hash = (words[2] ^ words[3] * 0x9e3779b97f4a7c15u) * 0xff51afd7ed558ccdu;
+/* What a record is apart from time and latency, and its number in a table of the few that occur in a run. */
+struct event_shape {
+    uint64_t what;   /* words[2] */
+    uint32_t scope;  /* words[3] */
+    uint32_t number; /* 0: an empty place */
+};
 
-    return hash ^ hash >> 32;
+/* The place in a table of 2^bits places where a record's shape is, or belongs: then its number is 0. Open
+ * addressing: at least one place must be empty. */
+static inline struct event_shape *event_shape_find(struct event_shape *table, unsigned bits,
+                                                   const uint64_t words[4])
+{
+    uint32_t scope = (uint32_t)words[3];
+    uint64_t what = words[2], hash = what * 0x9e3779b97f4a7c15u + scope * 0xff51afd7ed558ccdu;
+    size_t at = hash >> (64 - bits);
+
+    /* Found first, in one comparison: so it is for nearly every record. */
+    while (((table[at].what ^ what) | (table[at].scope ^ scope)) != 0 && table[at].number != 0)
+        at = (at + 1) & (((size_t)1 << bits) - 1);
+    return &table[at];
 }
 
 #endif

@@ -79,37 +79,6 @@ static void bounds_belong_to_the_bucket_they_end(void **state)
     assert_int_equal(native_slot(INT64_MAX), NATIVE_SLOTS - 1);
 }
 
-static void tallies_and_single_latencies_give_the_same(void **state)
-{
-    static struct native_tally tally;
-    struct native *one = NULL, *other = NULL;
-    unsigned char a[NATIVE_STATE_BYTES], b[NATIVE_STATE_BYTES];
-    size_t len;
-
-    (void)state;
-    seed();
-    for (unsigned round = 0; round < 20; round++) {
-        __int128 sum = 0;
-
-        for (unsigned i = 0; i < 100; i++) {
-            int64_t ns = (int64_t)(next_random() >> (20 + next_random() % 43));
-
-            native_tally_add(&tally, ns);
-            sum += (__int128)ns * 1000;
-            assert_true(native_observe(&one, (__int128)ns * 1000));
-        }
-        assert_true(native_add(&other, &tally, sum));
-        native_tally_clear(&tally);
-        for (unsigned slot = 0; slot < NATIVE_SLOTS; slot++)
-            assert_int_equal(tally.slots[slot], 0);
-    }
-    len = native_encode(one, a);
-    assert_int_equal(len, native_encode(other, b));
-    assert_memory_equal(a, b, len);
-    free(one);
-    free(other);
-}
-
 static void what_counts_is_committed_when_told(void **state)
 {
     struct native *native = NULL;
@@ -187,7 +156,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_latency_lies_in_its_bucket),
         cmocka_unit_test(bounds_belong_to_the_bucket_they_end),
-        cmocka_unit_test(tallies_and_single_latencies_give_the_same),
         cmocka_unit_test(what_counts_is_committed_when_told),
         cmocka_unit_test(state_reads_back),
         cmocka_unit_test(damaged_state_is_refused),
