@@ -12,10 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-#define NANOSECONDS INT64_C(1000000000)
 
 static const char *const packed_endings[] = {".gz", ".zst"};
 
@@ -73,18 +70,14 @@ bool sibling_rotated_name(const char *name, const char *other, bool *packed)
 
 static bool sibling_look(int folder_fd, const char *name, struct sibling *out)
 {
-    struct statx status;
+    struct tail_identity identity;
 
-    if (strlen(name) > NAME_MAX ||
-        statx(folder_fd, name, AT_SYMLINK_NOFOLLOW, STATX_TYPE | STATX_INO | STATX_MTIME | STATX_BTIME,
-              &status) != 0 ||
-        !S_ISREG(status.stx_mode))
+    if (strlen(name) > NAME_MAX || !tail_identify(folder_fd, name, &identity) || !identity.regular)
         return false;
     snprintf(out->name, sizeof(out->name), "%s", name);
-    out->inode = status.stx_ino;
-    out->modified_ns = status.stx_mtime.tv_sec * NANOSECONDS + status.stx_mtime.tv_nsec;
-    out->born_ns =
-        status.stx_mask & STATX_BTIME ? status.stx_btime.tv_sec * NANOSECONDS + status.stx_btime.tv_nsec : 0;
+    out->inode = identity.inode;
+    out->modified_ns = identity.modified_ns;
+    out->born_ns = identity.born_ns;
     return true;
 }
 

@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define NANOSECONDS    INT64_C(1000000000)
 #define STORED_VERSION 1u
 
 /* FNV-1a: it is stored, so it must be the same in every build. */
@@ -219,17 +220,29 @@ int tail_open_path(int folder_fd, const char *path, struct stat *status)
     return fd;
 }
 
-static void mark_identify(struct tail_mark *mark, int fd)
+bool tail_identify(int fd, const char *name, struct tail_identity *out)
 {
     struct statx status;
 
-    mark->inode = 0;
-    mark->born_ns = 0;
-    if (statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &status) != 0)
-        return;
-    mark->inode = status.stx_ino;
+    *out = (struct tail_identity){0};
+    if (statx(fd, name != NULL ? name : "", name != NULL ? AT_SYMLINK_NOFOLLOW : AT_EMPTY_PATH,
+              STATX_TYPE | STATX_INO | STATX_MTIME | STATX_BTIME, &status) != 0)
+        return false;
+    out->regular = S_ISREG(status.stx_mode);
+    out->inode = status.stx_ino;
+    out->modified_ns = status.stx_mtime.tv_sec * NANOSECONDS + status.stx_mtime.tv_nsec;
     if (status.stx_mask & STATX_BTIME)
-        mark->born_ns = status.stx_btime.tv_sec * 1000000000 + status.stx_btime.tv_nsec;
+        out->born_ns = status.stx_btime.tv_sec * NANOSECONDS + status.stx_btime.tv_nsec;
+    return true;
+}
+
+static void mark_identify(struct tail_mark *mark, int fd)
+{
+    struct tail_identity identity;
+
+    (void)tail_identify(fd, NULL, &identity); /* all 0 then: nothing is concluded from it */
+    mark->inode = identity.inode;
+    mark->born_ns = identity.born_ns;
 }
 
 static void mark_begin(struct tail_mark *mark, int fd)
@@ -238,7 +251,7 @@ static void mark_begin(struct tail_mark *mark, int fd)
 
     /* The clock of the files' times: a file made later has a greater one. */
     clock_gettime(CLOCK_REALTIME_COARSE, &now);
-    *mark = (struct tail_mark){.id = new_id(), .since_ns = now.tv_sec * INT64_C(1000000000) + now.tv_nsec};
+    *mark = (struct tail_mark){.id = new_id(), .since_ns = now.tv_sec * NANOSECONDS + now.tv_nsec};
     mark->first_hash = mark->last_hash = stored_hash(NULL, 0);
     mark_identify(mark, fd);
 }

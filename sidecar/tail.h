@@ -78,6 +78,18 @@ struct tail {
     bool seen;
 };
 
+/* What tells files apart, and when one was last written. */
+struct tail_identity {
+    bool regular;
+    uint64_t inode;
+    int64_t born_ns; /* 0: the file system does not say */
+    int64_t modified_ns;
+};
+
+/* Of a name in the folder, links not followed; name NULL: of the open file fd itself. false: it does not say
+ * (errno). */
+bool tail_identify(int fd, const char *name, struct tail_identity *out);
+
 /* Opens a path for reading: never blocks on a FIFO. Returns the descriptor, or -1 with errno; EINVAL: not a
  * regular file. */
 int tail_open_path(int folder_fd, const char *path, struct stat *status);
