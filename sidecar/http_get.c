@@ -6,6 +6,8 @@
  */
 #include "http_get.h"
 
+#include "now.h"
+
 #include <curl/curl.h>
 #include <dlfcn.h>
 #include <stdio.h>
@@ -121,7 +123,7 @@ static size_t take(char *bytes, size_t one, size_t len_bytes, void *context)
     return len_bytes;
 }
 
-static bool prepare(struct http_get *get, const char *url)
+static bool prepare(struct http_get *get, const char *url, int64_t limit_ms)
 {
     __typeof__(curl_easy_setopt) *setopt = get->api.setopt;
     CURL *curl = get->curl;
@@ -132,14 +134,14 @@ static bool prepare(struct http_get *get, const char *url)
            setopt(curl, CURLOPT_PROXY, "") == CURLE_OK && /* not the environment's either */
            setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
            setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS) == CURLE_OK &&
-           setopt(curl, CURLOPT_TIMEOUT_MS, HTTP_GET_MS) == CURLE_OK &&
+           setopt(curl, CURLOPT_TIMEOUT_MS, (long)limit_ms) == CURLE_OK &&
            setopt(curl, CURLOPT_ERRORBUFFER, get->error) == CURLE_OK &&
            setopt(curl, CURLOPT_WRITEFUNCTION, take) == CURLE_OK &&
            setopt(curl, CURLOPT_WRITEDATA, get) == CURLE_OK;
 }
 
 /* One try: the HTTP status, or 0. */
-static int try_once(struct http_get *get, const char *url, char *error, size_t error_cap)
+static int try_once(struct http_get *get, const char *url, int64_t limit_ms, char *error, size_t error_cap)
 {
     char shown[256];
     CURLcode code;
@@ -148,7 +150,7 @@ static int try_once(struct http_get *get, const char *url, char *error, size_t e
     get->body->used = 0;
     get->too_long = false;
     get->error[0] = '\0';
-    code = prepare(get, url) ? get->api.perform(get->curl) : CURLE_OUT_OF_MEMORY;
+    code = prepare(get, url, limit_ms) ? get->api.perform(get->curl) : CURLE_OUT_OF_MEMORY;
     if (code == CURLE_OK && get->api.getinfo(get->curl, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK &&
         status > 0)
         return (int)status;
@@ -163,15 +165,17 @@ static int try_once(struct http_get *get, const char *url, char *error, size_t e
 int http_get(struct http_get *get, const char *url, struct buffer *body, char *error, size_t error_cap)
 {
     const struct timespec pause = {.tv_nsec = HTTP_GET_PAUSE_MS * 1000000L};
+    int64_t end_ms = now_monotonic_ms() + HTTP_GET_MS, left_ms = HTTP_GET_MS;
     int status = 0;
 
     get->body = body;
-    for (unsigned i = 0; i < HTTP_GET_TRIES; i++) {
-        if (i > 0)
-            nanosleep(&pause, NULL);
-        status = try_once(get, url, error, error_cap);
+    for (unsigned i = 0; i < HTTP_GET_TRIES && left_ms > 0; i++) {
+        status = try_once(get, url, left_ms, error, error_cap);
         if ((status > 0 && status < 500) || get->too_long)
             break;
+        if (i + 1 < HTTP_GET_TRIES)
+            nanosleep(&pause, NULL);
+        left_ms = end_ms - now_monotonic_ms();
     }
     return status;
 }

@@ -5,7 +5,8 @@
  * no proxy.
  *
  * Limits: HTTP_GET_TRIES tries, HTTP_GET_PAUSE_MS apart, while nobody answers or the answer is 5xx;
- * HTTP_GET_MS a try; HTTP_GET_MAX_BYTES an answer.
+ * HTTP_GET_MS for all of them together, so that one who accepts and says nothing is asked once;
+ * HTTP_GET_MAX_BYTES an answer.
  */
 #ifndef AILIVE_SIDECAR_HTTP_GET_H
 #define AILIVE_SIDECAR_HTTP_GET_H

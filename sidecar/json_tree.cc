@@ -45,6 +45,11 @@ bool json_tree_read(struct json_tree *tree, const char *bytes, size_t len_bytes,
     return !code;
 }
 
+bool json_tree_has(const struct json_tree *tree, const char *path)
+{
+    return tree->root.at_pointer(path).error() == simdjson::SUCCESS;
+}
+
 size_t json_tree_count(const struct json_tree *tree, const char *path)
 {
     dom::array array;

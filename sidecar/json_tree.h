@@ -25,6 +25,7 @@ void json_tree_free(struct json_tree *tree);
 bool json_tree_read(struct json_tree *tree, const char *bytes, size_t len_bytes, char *error,
                     size_t error_cap);
 
+bool json_tree_has(const struct json_tree *tree, const char *path);
 /* Entries of an array; 0 when there is none. */
 size_t json_tree_count(const struct json_tree *tree, const char *path);
 /* NaN when there is none. */

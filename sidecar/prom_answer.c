@@ -13,6 +13,7 @@
 
 struct prom_answer {
     struct json_tree *tree;
+    bool refusal;
 };
 
 struct prom_answer *prom_answer_new(void)
@@ -41,14 +42,25 @@ bool prom_answer_read(struct prom_answer *answer, const char *bytes, size_t len_
 {
     char status[NAME_BYTES], said[SAID_BYTES];
 
+    answer->refusal = false;
     if (!json_tree_read(answer->tree, bytes, len_bytes, error, error_cap))
         return false;
     json_tree_text(answer->tree, "/status", status, sizeof(status));
-    if (strcmp(status, "success") == 0)
+    if (strcmp(status, "success") == 0 && json_tree_has(answer->tree, "/data"))
         return true;
+    if (strcmp(status, "error") != 0) {
+        snprintf(error, error_cap, "the answer is JSON, but none of Prometheus'");
+        return false;
+    }
+    answer->refusal = true;
     json_tree_text(answer->tree, "/error", said, sizeof(said));
     snprintf(error, error_cap, "Prometheus says: %s", said[0] != '\0' ? said : "nothing");
     return false;
+}
+
+bool prom_answer_is_refusal(const struct prom_answer *answer)
+{
+    return answer->refusal;
 }
 
 size_t prom_answer_results(const struct prom_answer *answer, char value[PROM_ANSWER_VALUE_BYTES])

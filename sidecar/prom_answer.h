@@ -17,10 +17,13 @@ struct prom_answer;
 struct prom_answer *prom_answer_new(void); /* NULL: out of memory */
 void prom_answer_free(struct prom_answer *answer);
 
-/* Reads one whole answer; the functions below then speak of it. false: no JSON, or its status is not
- * "success"; error holds one line. */
+/* Reads one whole answer; the functions below then speak of it. false: no JSON, none of
+ * Prometheus', or its status is not "success"; error holds one line. */
 bool prom_answer_read(struct prom_answer *answer, const char *bytes, size_t len_bytes, char *error,
                       size_t error_cap);
+
+/* After a read that was false: whether it was Prometheus who said so, and not another program. */
+bool prom_answer_is_refusal(const struct prom_answer *answer);
 
 /* Of /api/v1/query: how many series the result has. value: the first one's, as Prometheus prints it; "" when
  * there is none. */

@@ -76,13 +76,23 @@ static const char *const alerts[] = {"AI_LIVE_ExporterDown",     "AI_LIVE_StaleE
 #define ADVICE_ALERTS                                                                                        \
     "load sidecar/ops/prometheus/rules/*.yml with rule_files in Prometheus' configuration and restart or "   \
     "reload it; promtool check config tells what is wrong"
-#define ADVICE_PROM    "start Prometheus (bash sidecar/ops/up.sh), or name it with --prom-url or $PROM_URL"
+#define ADVICE_PROM "start Prometheus (bash sidecar/ops/up.sh), or name it with --prom-url or $PROM_URL"
+#define ADVICE_FOREIGN                                                                                       \
+    "what answers at --prom-url is no Prometheus: name Prometheus itself, with the path it is served "       \
+    "under, "                                                                                                \
+    "if it has one (its /api/v1/query must answer), or ask ailive port who holds the port"
+#define ADVICE_LOGIN                                                                                         \
+    "what answers at --prom-url wants a name and password: give them in the URL, http://NAME:PASSWORD@HOST"
+#define ADVICE_UNREADY                                                                                       \
+    "what answers at --prom-url is not ready: wait until curl -s <prom-url>/-/ready says so, and see its "   \
+    "log"
 #define ADVICE_GRAFANA "start Grafana, or leave --grafana-url out"
 
 struct answer {
     size_t count;
     char value[PROM_ANSWER_VALUE_BYTES];
     char error[PROOF_TEXT_BYTES];
+    const char *advice; /* when Prometheus' API did not answer at all; NULL: the check's own */
 };
 
 /* One run: what is fixed, and what the last round was told. */
@@ -94,6 +104,8 @@ struct run {
     struct buffer url, body;
     struct answer answers[QUERIES];
     char target[PROOF_TEXT_BYTES], missing[PROOF_TEXT_BYTES], grafana[PROOF_TEXT_BYTES];
+    const char *target_advice, *missing_advice; /* as in struct answer */
+    const char *silence_advice;
     char silence[PROOF_TEXT_BYTES]; /* why Prometheus did not answer: it is not asked again this round */
     bool target_up, alerts_loaded, grafana_fine;
     unsigned rounds;
@@ -116,37 +128,63 @@ static int no_memory(struct run *run)
 
 /* ---- asking ---- */
 
-/* GETs prom_url + path, keeps the raw answer as file, and reads it. 0: the parser speaks of it. 1: why not is
- * in cause. -1: no evidence. */
-static int ask(struct run *run, const char *path, const char *expression, const char *file,
-               char cause[PROOF_TEXT_BYTES])
+/* What to do when the answer is none of Prometheus' API; NULL: it is one. status 0: there was no answer. */
+static const char *api_advice(const struct run *run, int status)
 {
+    if (status == 0)
+        return ADVICE_PROM;
+    if (prom_answer_is_refusal(run->parser))
+        return NULL;
+    return status == 401 || status == 403 ? ADVICE_LOGIN : status >= 500 ? ADVICE_UNREADY : ADVICE_FOREIGN;
+}
+
+/* Why nobody is asked again this round. */
+static void fall_silent(struct run *run, const char cause[PROOF_TEXT_BYTES], const char *advice)
+{
+    snprintf(run->silence, sizeof(run->silence), "%s", cause);
+    run->silence_advice = advice;
+}
+
+/* An answer that the parser could not read, as a cause and what to do. */
+static void explain(struct run *run, int status, char cause[PROOF_TEXT_BYTES], const char **advice)
+{
+    char said[PROOF_TEXT_BYTES - 32];
+
+    *advice = api_advice(run, status);
+    if (status != 0 && status != 200) {
+        snprintf(said, sizeof(said), "%s", cause);
+        snprintf(cause, PROOF_TEXT_BYTES, "HTTP status %d; %s", status, said);
+    }
+    if (status == 0 || (status >= 500 && *advice != NULL))
+        fall_silent(run, cause, *advice);
+}
+
+/* GETs prom_url + path, keeps the raw answer as file, and reads it. 0: the parser speaks of it. 1: why not is
+ * in cause, what to do in advice unless the check knows best. -1: no evidence. */
+static int ask(struct run *run, const char *path, const char *expression, const char *file,
+               char cause[PROOF_TEXT_BYTES], const char **advice)
+{
+    bool silent = run->silence[0] != '\0';
     int status = 0;
 
+    *advice = run->silence_advice;
     run->url.used = 0;
     if (!http_get_url(run->get, &run->url, run->prom_url, path, expression))
         return no_memory(run);
-    if (run->silence[0] == '\0') {
-        status = http_get(run->get, run->url.bytes, &run->body, cause, PROOF_TEXT_BYTES);
-        if (status == 0)
-            memcpy(run->silence, cause, sizeof(run->silence));
-    } else {
+    if (silent)
         memcpy(cause, run->silence, sizeof(run->silence));
-    }
+    else
+        status = http_get(run->get, run->url.bytes, &run->body, cause, PROOF_TEXT_BYTES);
     if (status == 0)
         run->body.used = 0; /* half an answer proves nothing */
     if (evidence_write(&run->proof->evidence, file, &run->body, run->error, run->error_cap) != 0)
         return -1;
-    if (status == 0)
+    if (silent)
         return 1;
-    if (prom_answer_read(run->parser, run->body.bytes, run->body.used, cause, PROOF_TEXT_BYTES))
+    if (status != 0 &&
+        prom_answer_read(run->parser, run->body.bytes, run->body.used, cause, PROOF_TEXT_BYTES))
         return 0;
-    if (status != 200) {
-        char said[PROOF_TEXT_BYTES - 32];
-
-        snprintf(said, sizeof(said), "%s", cause);
-        snprintf(cause, PROOF_TEXT_BYTES, "HTTP status %d; %s", status, said);
-    }
+    explain(run, status, cause, advice);
     return 1;
 }
 
@@ -160,7 +198,7 @@ static int ask_queries(struct run *run, size_t first, size_t last)
 
         *answer = (struct answer){0};
         snprintf(file, sizeof(file), "prom/%s.json", queries[i].name);
-        asked = ask(run, "/api/v1/query", queries[i].expression, file, answer->error);
+        asked = ask(run, "/api/v1/query", queries[i].expression, file, answer->error, &answer->advice);
         if (asked < 0)
             return -1;
         if (asked == 0)
@@ -171,7 +209,7 @@ static int ask_queries(struct run *run, size_t first, size_t last)
 
 static int ask_targets(struct run *run)
 {
-    int asked = ask(run, "/api/v1/targets", NULL, "prom_targets.json", run->target);
+    int asked = ask(run, "/api/v1/targets", NULL, "prom_targets.json", run->target, &run->target_advice);
 
     run->target_up =
         asked == 0 && prom_answer_target_up(run->parser, "ai_live", run->target, sizeof(run->target));
@@ -181,7 +219,7 @@ static int ask_targets(struct run *run)
 /* missing: the names that are not loaded, or why they are not known. */
 static int ask_rules(struct run *run)
 {
-    int asked = ask(run, "/api/v1/rules", NULL, "prom_rules.json", run->missing);
+    int asked = ask(run, "/api/v1/rules", NULL, "prom_rules.json", run->missing, &run->missing_advice);
     size_t used = 0;
 
     run->alerts_loaded = asked == 0;
@@ -199,8 +237,9 @@ static int ask_rules(struct run *run)
 static int ask_alerts(struct run *run)
 {
     char cause[PROOF_TEXT_BYTES];
+    const char *advice;
 
-    return ask(run, "/api/v1/alerts", NULL, "prom_alerts.json", cause) < 0 ? -1 : 0;
+    return ask(run, "/api/v1/alerts", NULL, "prom_alerts.json", cause, &advice) < 0 ? -1 : 0;
 }
 
 int proof_get_metrics(struct http_get *get, const char *exporter_url, struct buffer *body, char *error,
@@ -277,13 +316,18 @@ static void check(struct proof *proof, const char *name, bool passed, const char
     proof->passed = proof->passed && passed;
 }
 
+static const char *advice_of(const char *given, const char *own)
+{
+    return given != NULL ? given : own;
+}
+
 /* How many series a query gave. */
 static void check_count(struct run *run, size_t query, const char *name, size_t wanted, const char *advice)
 {
     const struct answer *answer = &run->answers[query];
 
     if (answer->error[0] != '\0')
-        check(run->proof, name, false, advice, "%s", answer->error);
+        check(run->proof, name, false, advice_of(answer->advice, advice), "%s", answer->error);
     else
         check(run->proof, name, answer->count == wanted, advice, "%s=%zu, wanted %zu", name, answer->count,
               wanted);
@@ -297,7 +341,7 @@ static void check_value(struct run *run, size_t query, bool above_zero, const ch
     double value = answer->count == 1 ? strtod(answer->value, NULL) : 0;
 
     if (answer->error[0] != '\0')
-        check(run->proof, name, false, advice, "%s", answer->error);
+        check(run->proof, name, false, advice_of(answer->advice, advice), "%s", answer->error);
     else
         check(run->proof, name, above_zero ? value > 0 : value >= 1, advice, "%s=%s, wanted %s", name,
               answer->count == 1 ? answer->value : "0", above_zero ? "> 0" : ">= 1");
@@ -314,11 +358,10 @@ static void judge(struct run *run)
     check_value(run, QUERY_DECISIONS_SUM, true, ADVICE_DECISIONS);
     check_value(run, QUERY_RUN_ID_COUNT, false, ADVICE_RUN_ID);
     check_value(run, QUERY_LAST_EVENT_COUNT, false, ADVICE_LAST_EVENT);
-    check(proof, "target_ai_live", run->target_up, ADVICE_TARGET, "%s", run->target);
-    check(proof, "alerts_loaded", run->alerts_loaded, ADVICE_ALERTS, "%s",
+    check(proof, "target_ai_live", run->target_up, advice_of(run->target_advice, ADVICE_TARGET), "%s",
+          run->target);
+    check(proof, "alerts_loaded", run->alerts_loaded, advice_of(run->missing_advice, ADVICE_ALERTS), "%s",
           run->alerts_loaded ? "all six" : run->missing);
-    for (size_t i = 0; i < proof->check_count && run->silence[0] != '\0'; i++)
-        proof->checks[i].advice = ADVICE_PROM; /* nothing else is known */
     if (run->grafana_url != NULL)
         check(proof, "grafana", run->grafana_fine, ADVICE_GRAFANA, "%s", run->grafana);
 }
@@ -392,6 +435,7 @@ static int one_round(struct run *run)
 {
     run->rounds++;
     run->silence[0] = '\0';
+    run->silence_advice = NULL;
     /* What decides comes first: a question that only evidence needs cannot silence it. */
     if (ask_queries(run, 0, QUERY_OTHERS) != 0 || ask_targets(run) != 0 || ask_rules(run) != 0 ||
         ask_queries(run, QUERY_OTHERS, QUERIES) != 0 || ask_alerts(run) != 0 || ask_exporter(run) != 0 ||

@@ -33,7 +33,7 @@ class Fake(http.server.ThreadingHTTPServer):
         self.values = {UP: ["1", "1", "1"], HEARTBEAT: ["1"], DECISIONS: ["2"], RUN_IDS: ["1"], LAST_EVENTS: ["1"]}
         self.health, self.alerts, self.grafana = "up", list(ALERTS), 200
         self.methods, self.failures = [], 0
-        self.raw = None
+        self.raw, self.raw_status = None, 200
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
     def answer(self, path):
@@ -46,7 +46,7 @@ class Fake(http.server.ThreadingHTTPServer):
             self.failures -= 1
             return 503, "starting"
         if self.raw is not None:
-            return 200, self.raw
+            return self.raw_status, self.raw
         if url.path == "/api/v1/query":
             values = self.values.get(urllib.parse.parse_qs(url.query)["query"][0], ["0.5"])
             data = {"resultType": "vector", "result": [{"metric": {}, "value": [1, value]} for value in values]}
@@ -179,6 +179,22 @@ class Verify(StackTest):
         self.assertEqual(7, len([line for line in lines if line.startswith("FAIL|")]))
         self.assertEqual(7, len([line for line in lines if re.match(r"NEXT\|\w+: start Prometheus", line)]))
         self.assertIn("peaktrade_ai_live_heartbeat", (self.folder / "out/exporter_metrics.txt").read_text())
+
+    def test_who_is_no_prometheus_is_said_to_be_none(self):
+        for status, raw, advice in ((200, "<html>hello</html>", "is no Prometheus"),
+                                    (404, "404 page not found", "is no Prometheus"),
+                                    (200, '{"database":"ok"}', "is no Prometheus"),
+                                    (401, "Unauthorized", "wants a name and password"),
+                                    (503, "Service Unavailable", "is not ready")):
+            self.fake.raw, self.fake.raw_status = raw, status
+            lines = self.verify(status=1)
+            said = [line for line in lines if re.match(rf"NEXT\|\w+: what answers at --prom-url {advice}", line)]
+            self.assertEqual(7, len(said), lines)
+            if status == 503:  # three tries of one question, and the exporter: it is not asked the rest
+                self.assertEqual(4, len(self.fake.methods))
+            self.fake.methods.clear()
+        self.fake.raw, self.fake.raw_status = '{"status":"error","error":"no"}', 422  # Prometheus has spoken
+        self.assertNotIn("--prom-url", "".join(self.verify(status=1)))
 
     def test_without_a_place_for_evidence_there_is_no_verdict(self):
         done = self.run_ok(AILIVE, "verify", "--prom-url", self.fake.url, "--out", "/proc/nowhere", status=1)

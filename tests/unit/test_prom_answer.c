@@ -70,9 +70,15 @@ static void what_failed_is_told(void **state)
     (void)state;
     assert_false(reads("{\"status\":\"error\",\"error\":\"no such function\"}"));
     assert_string_equal(error, "Prometheus says: no such function");
+    assert_true(prom_answer_is_refusal(answer));
     assert_false(reads("<html>"));
     assert_non_null(strstr(error, "no JSON"));
+    assert_false(prom_answer_is_refusal(answer));
     assert_false(reads(""));
+    assert_false(reads("{\"status\":\"success\"}"));
+    assert_false(reads("{\"database\":\"ok\"}"));
+    assert_string_equal(error, "the answer is JSON, but none of Prometheus'");
+    assert_false(prom_answer_is_refusal(answer));
 }
 
 static int begin(void **state)
