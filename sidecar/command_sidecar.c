@@ -318,7 +318,7 @@ static uint64_t contents_generation(void *context)
 static int snapshot_for(const struct sidecar *sidecar, enum expose_format format, struct snapshot *out)
 {
     static const unsigned extras[EXPOSE_FORMATS] = {
-        [EXPOSE_OPENMETRICS] = SNAPSHOT_EXEMPLARS, [EXPOSE_PROTO] = SNAPSHOT_NATIVE};
+        [EXPOSE_OPENMETRICS] = SNAPSHOT_EXEMPLARS, [EXPOSE_PROTO] = SNAPSHOT_EXEMPLARS | SNAPSHOT_NATIVE};
 
     return aggregate_snapshot_with(sidecar->aggregate, extras[format], out);
 }

@@ -5,6 +5,9 @@
 #include "expose_proto.h"
 #include "expose_text.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 const char *expose_content_type(enum expose_format format)
 {
     static const char *const types[EXPOSE_FORMATS] = {
@@ -20,6 +23,19 @@ const char *expose_content_type(enum expose_format format)
 void expose_begin(struct expose *expose, enum expose_format format, struct buffer *out)
 {
     *expose = (struct expose){.format = format, .out = out};
+}
+
+size_t expose_event(const struct exemplar_origin *origin, char out[EXPOSE_EVENT_BYTES])
+{
+    event_producer_format(&origin->producer, out);
+    return EVENT_PRODUCER_HEX + (size_t)snprintf(out + EVENT_PRODUCER_HEX,
+                                                 EXPOSE_EVENT_BYTES - EVENT_PRODUCER_HEX,
+                                                 ".%" PRIu32 ":%" PRIu64, origin->ring, origin->seq);
+}
+
+double expose_exemplar_value(const struct exemplar *exemplar, enum histogram_unit unit)
+{
+    return (double)exemplar->latency_ns / (unit == HISTOGRAM_MS ? 1e6 : 1e9);
 }
 
 bool expose_head(struct expose *expose, const char *name, enum family_type type, const char *help)

@@ -24,6 +24,7 @@ const char *expose_content_type(enum expose_format format);
 /* Pieces of a protobuf page under way, from the inside out. */
 enum expose_scratch {
     EXPOSE_SCRATCH_VALUE,
+    EXPOSE_SCRATCH_EXEMPLAR,
     EXPOSE_SCRATCH_PIECE,
     EXPOSE_SCRATCH_HISTOGRAM,
     EXPOSE_SCRATCH_METRIC,
@@ -40,6 +41,12 @@ struct expose {
 };
 
 void expose_begin(struct expose *expose, enum expose_format format, struct buffer *out);
+
+/* An exemplar's label `event`: producer, ring and sequence number; returns its length. */
+#define EXPOSE_EVENT_BYTES 80u
+size_t expose_event(const struct exemplar_origin *origin, char out[EXPOSE_EVENT_BYTES]);
+/* Its value, in the family's unit. */
+double expose_exemplar_value(const struct exemplar *exemplar, enum histogram_unit unit);
 
 /* All of these: false: out of memory, the page is of no use. name: as in the text format, counters with
  * `_total`. labels: as in snapshot_series. */

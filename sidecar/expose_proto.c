@@ -3,9 +3,10 @@
  * The messages, field by field (Prometheus' metrics.proto):
  *   MetricFamily  1 name, 2 help, 3 type (0 counter, 1 gauge, 4 histogram), 4 metric
  *   Metric        1 label (1 name, 2 value), 2 gauge (1 value), 3 counter (1 value), 7 histogram
- *   Histogram     1 sample_count, 2 sample_sum, 3 bucket (1 cumulative_count, 2 upper_bound), 5 schema,
- *                 6 zero_threshold, 7 zero_count, 12 positive_span (1 offset, 2 length), 13 positive_delta
- * (packed) A message inside another stands behind its length: each is made in a buffer of its own first.
+ *   Histogram     1 sample_count, 2 sample_sum, 3 bucket (1 cumulative_count, 2 upper_bound, 3 exemplar),
+ *                 5 schema, 6 zero_threshold, 7 zero_count, 12 positive_span (1 offset, 2 length), 13
+ * positive_delta (packed) Exemplar      1 label, 2 value, 3 timestamp (1 seconds, 2 nanoseconds) A message
+ * inside another stands behind its length: each is made in a buffer of its own first.
  */
 #include "expose_proto.h"
 
@@ -161,6 +162,30 @@ bool expose_proto_end(struct expose *expose)
     return flush(expose);
 }
 
+static bool put_exemplar_label(struct expose *expose, const char *name, const char *value, size_t len)
+{
+    struct buffer *pair = &expose->scratch[EXPOSE_SCRATCH_VALUE];
+
+    return put_text(pair, 1, name) && put_bytes(pair, 2, value, len) &&
+           put_message(&expose->scratch[EXPOSE_SCRATCH_EXEMPLAR], 1, pair);
+}
+
+/* Into the bucket under way. Records have a time since 1970. */
+static bool put_exemplar(struct expose *expose, enum histogram_unit unit, const struct exemplar *exemplar)
+{
+    struct buffer *out = &expose->scratch[EXPOSE_SCRATCH_EXEMPLAR],
+                  *time = &expose->scratch[EXPOSE_SCRATCH_VALUE];
+    uint64_t time_ns = exemplar->time_ns > 0 ? (uint64_t)exemplar->time_ns : 0;
+    char event[EXPOSE_EVENT_BYTES];
+    size_t len = expose_event(&exemplar->origin, event);
+
+    return put_exemplar_label(expose, "event", event, len) &&
+           put_exemplar_label(expose, "run_id", exemplar->run_id, strlen(exemplar->run_id)) &&
+           put_double(out, 2, expose_exemplar_value(exemplar, unit)) &&
+           put_number(time, 1, time_ns / 1000000000) && put_number(time, 2, time_ns % 1000000000) &&
+           put_message(out, 3, time) && put_message(&expose->scratch[EXPOSE_SCRATCH_PIECE], 3, out);
+}
+
 static bool put_classic(struct expose *expose, enum histogram_unit unit, const struct snapshot_series *series)
 {
     struct buffer *out = &expose->scratch[EXPOSE_SCRATCH_HISTOGRAM],
@@ -170,6 +195,8 @@ static bool put_classic(struct expose *expose, enum histogram_unit unit, const s
     for (unsigned i = 0; i <= HISTOGRAM_BOUNDS; i++) {
         count += series->histogram->buckets[i];
         if (!put_number(bucket, 1, count) || !put_double(bucket, 2, histogram_bound(unit, i)) ||
+            (series->exemplars != NULL && series->exemplars[i].latency_ns > 0 &&
+             !put_exemplar(expose, unit, &series->exemplars[i])) ||
             !put_message(out, 3, bucket))
             return false;
     }

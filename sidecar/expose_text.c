@@ -244,19 +244,12 @@ static size_t le_offset(const char *labels)
 /* ` # {labels} value time`: which record it was, in fewer than OpenMetrics' 128 characters. */
 static char *put_exemplar(char *at, const struct exemplar *exemplar, enum histogram_unit unit)
 {
-    const struct exemplar_origin *origin = &exemplar->origin;
-
     at = put_text(at, " # {event=\"");
-    event_producer_format(&origin->producer, at);
-    at += EVENT_PRODUCER_HEX;
-    *at++ = '.';
-    at = put_whole(at, origin->ring);
-    *at++ = ':';
-    at = put_whole(at, origin->seq);
+    at += expose_event(&exemplar->origin, at);
     at = put_text(at, "\",run_id=\"");
     at = put_text(at, exemplar->run_id);
     at = put_text(at, "\"} ");
-    at += expose_number((double)exemplar->latency_ns / (unit == HISTOGRAM_MS ? 1e6 : 1e9), at);
+    at += expose_number(expose_exemplar_value(exemplar, unit), at);
     *at++ = ' ';
     return at + expose_number((double)exemplar->time_ns / 1e9, at);
 }

@@ -82,7 +82,21 @@ class Exposition(StackTest):
         self.assertTrue(before["ailive_decision_latency_seconds"]["samples"])
         self.assertEqual(before["ailive_decision_latency_seconds"], after["ailive_decision_latency_seconds"])
 
-    def test_exemplars_name_the_record_in_openmetrics_alone(self):
+    def test_protobuf_has_the_exemplars_of_openmetrics(self):
+        sidecar = self.filled()
+
+        def classic(families):
+            return {series: exemplar for name, family in families.items() if name.startswith("peaktrade_")
+                    for series, exemplar in family.get("exemplars", {}).items()}
+        text = classic(exposition.check_openmetrics(fetch(sidecar.url + "/metrics", Accept=OPENMETRICS)[1].decode()))
+        binary = classic(exposition.check_protobuf(fetch(sidecar.url + "/metrics", Accept=exposition.PROTOBUF)[1]))
+        self.assertGreater(len(text), 1)
+        self.assertEqual({series: (labels, value) for series, (labels, value, _) in text.items()},
+                         {series: (labels, value) for series, (labels, value, _) in binary.items()})
+        for series, (_, _, at) in text.items():
+            self.assertAlmostEqual(at, binary[series][2], places=5)
+
+    def test_exemplars_name_the_record_but_not_in_plain_text(self):
         sidecar = self.filled()
         self.assertNotIn(b" # {", fetch(sidecar.url + "/metrics")[1])
         families = exposition.check_openmetrics(fetch(sidecar.url + "/metrics", Accept=OPENMETRICS)[1].decode())
@@ -102,17 +116,26 @@ class Exposition(StackTest):
             self.assertGreater(count, max(below, default=0), "an exemplar in an empty bucket")
 
     def test_prometheus_keeps_the_exemplars(self):
+        self.prometheus_keeps_exemplars("exemplar-storage")
+
+    def test_prometheus_keeps_the_exemplars_of_protobuf(self):
+        url = self.prometheus_keeps_exemplars("native-histograms,exemplar-storage")
+        # It has asked for protobuf: nothing else carries this family.
+        self.assertLess(0, self.prometheus_value(url, "histogram_count(sum(ailive_decision_latency_seconds))"))
+
+    def prometheus_keeps_exemplars(self, features):
         sidecar = self.filled()
         url = self.prometheus(f"""global: {{scrape_interval: 1s}}
 scrape_configs:
 - job_name: ai_live
   static_configs: [{{targets: ["127.0.0.1:{sidecar.port}"]}}]
-""", "--enable-feature=exemplar-storage")
+""", "--enable-feature=" + features)
         now = time.time()
         kept = wait_for("exemplars", lambda: self.prometheus_get(
             url, "/api/v1/query_exemplars", query="peaktrade_ai_decision_latency_seconds_bucket", start=now - 600,
             end=now + 600), 30)
         self.assertEqual({"sdk"}, {exemplar["labels"]["run_id"] for series in kept for exemplar in series["exemplars"]})
+        return url
 
     def test_the_strict_parser_of_openmetrics_takes_all_of_it(self):
         sidecar = self.filled("--created-series")

@@ -149,6 +149,13 @@ def escaped(value):
     return value.decode().replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
+def exemplar_of(fields):
+    """As in OpenMetrics: labels, value, time."""
+    labels = [dict(fields_of(value)) for field, value in fields if field == 1]
+    time = dict(fields_of(dict(fields)[3]))
+    return {pair[1].decode(): pair[2].decode() for pair in labels}, dict(fields)[2], time[1] + time[2] / 1e9
+
+
 def add_metric(family, name, metric):
     labels = tuple(sorted((dict(fields_of(value))[1].decode(), escaped(dict(fields_of(value)).get(2, b"")))
                           for field, value in metric if field == 1))
@@ -165,7 +172,11 @@ def add_metric(family, name, metric):
         put("", native_of(body))
     else:
         for bucket in (dict(fields_of(value)) for field, value in body if field == 3):
-            put("_bucket", bucket[1], ("le", "+Inf" if bucket[2] == float("inf") else repr(bucket[2])))
+            le = ("le", "+Inf" if bucket[2] == float("inf") else repr(bucket[2]))
+            put("_bucket", bucket[1], le)
+            if 3 in bucket:
+                series = (name + "_bucket", tuple(sorted(labels + (le,))))
+                family.setdefault("exemplars", {})[series] = exemplar_of(fields_of(bucket[3]))
         put("_count", dict(body)[1])
         put("_sum", dict(body)[2])
 
