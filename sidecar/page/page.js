@@ -151,7 +151,7 @@ function axes(unit) {
   const quiet = colour("quiet");
   return {
     x: {type: "linear", min: 1 - STEPS, max: 0, grid: {color: line, drawTicks: false, borderColor: line}, border: {display: false},
-        ticks: {color: quiet, stepSize: 180, maxRotation: 0, autoSkip: true, font: {size: 11},
+        ticks: {color: quiet, stepSize: 180, maxRotation: 0, autoSkip: true, padding: 5, font: {size: 11},
                 callback: (x) => (x === 0 ? "now" : `${MINUS}${Math.round(-x / 60)} min`)},
         afterBuildTicks: (axis) => { axis.ticks = [-900, -720, -540, -360, -180, 0].map((value) => ({value: Math.max(value, 1 - STEPS)})); }},
     y: {beginAtZero: true, stacked: unit === "", suggestedMax: 1, grid: {color: line, drawTicks: false, borderColor: line},

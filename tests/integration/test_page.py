@@ -2,11 +2,13 @@
 """The live page in Debian's headless Chromium: what it shows is what /metrics says, and nothing else runs or is asked."""
 import json
 import pathlib
+import re
+import signal
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support.chromium import Chromium  # noqa: E402
-from support.stack import Sidecar, StackTest, main, total, wait_for  # noqa: E402
+from support.stack import AILIVE, Sidecar, StackTest, main, total, wait_for  # noqa: E402
 
 HOSTILE = "<img src=/x onerror=document.title='hacked'><script>document.title='hacked'</script>&amp;"
 
@@ -18,6 +20,22 @@ def line(component, decision, reason="none", run_id="r"):
 
 def numbers(rows):
     return [[int(cell.replace(",", "")) if cell.replace(",", "").isdigit() else cell for cell in row] for row in rows]
+
+
+PROPERTY = "getComputedStyle(document.documentElement).getPropertyValue('--%s').trim()"
+
+
+def luminance(colour):
+    parts = [int(part, 16) / 255 for part in re.findall("..", colour.lstrip("#") if len(colour) > 4 else
+                                                         "".join(2 * digit for digit in colour.lstrip("#")))]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one, other):
+    """As WCAG 2 has it: 1 to 21."""
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
 
 
 class Page(StackTest):
@@ -116,6 +134,59 @@ class Page(StackTest):
         Sidecar(self, "--listen", f"127.0.0.1:{port}", "--jsonl", str(self.events))
         wait_for("the page is live again", self.live)
         self.assertFalse(self.browser.run("document.body.classList.contains('stopped')"))
+
+    def test_producers_are_those_of_metrics(self):
+        slow = self.start(AILIVE, "emit", "--ipc", self.ipc, "--component", "slow", "--n", "0", "--interval-ms", "20")
+        fast = self.start(AILIVE, "emit", "--ipc", self.ipc, "--component", "fast", "--n", "0", "--interval-ms", "0")
+        dropped = lambda: total(self.sidecar.series(), "ailive_events_dropped_total", 'reason="ring_full"')  # noqa: E731
+        wait_for("a ring that was full", lambda: dropped() > 0)
+        fast.send_signal(signal.SIGSTOP)  # as it stands: what it says of itself is what the page must say
+        self.addCleanup(fast.send_signal, signal.SIGCONT)
+        self.browser.open(self.sidecar.url)
+        rows = lambda: {row[0]: numbers([row])[0] for row in self.browser.rows("producers-rows")}  # noqa: E731
+        wait_for("both are there", lambda: {"slow", "fast"} <= set(rows()))
+        wait_for("a rate that its pauses allow", lambda: 0 < float(rows()["slow"][3]) <= 50)
+        wait_for("what stands has no rate", lambda: rows()["fast"][3] == 0, 30)
+        slow.send_signal(signal.SIGSTOP)
+        self.addCleanup(slow.send_signal, signal.SIGCONT)
+        wait_for("nothing moves", lambda: rows()["slow"][3] == 0, 30)
+        series, shown = self.sidecar.series(), rows()
+        self.assertEqual("2 connected", self.browser.text("#producers-note"))
+        self.assertEqual(2, total(series, "ailive_producers_connected"))
+        self.assertEqual(total(series, "ailive_producers_recorded"), sum(row[4] for row in shown.values()))
+        self.assertEqual(dropped(), sum(row[6] for row in shown.values()))
+        self.assertEqual(0, shown["slow"][6])
+        self.assertIn("bad", self.browser.run("[...document.querySelectorAll('#producers-rows tr')]"
+                                              ".find(row => row.cells[0].innerText == 'fast').cells[6].className"))
+        waiting, = [line.split("\t")[-1] for line in [self.browser.run(
+            "[...document.querySelectorAll('#waiting dt')].find(dt => dt.innerText.startsWith('On their way'))"
+            ".nextElementSibling.innerText")]]
+        self.assertEqual(total(series, "ailive_unacknowledged_records"), int(waiting.replace(",", "")))
+        backlog = {row["component"]: row["backlog"]
+                   for row in json.loads(self.sidecar.get("/api/v1/status"))["producers"]["rows"]}
+        self.assertEqual(backlog, {name: row[5] for name, row in shown.items()})
+
+    def test_it_is_dark_where_that_is_preferred_and_can_be_read_in_both(self):
+        self.append(line("alpha", "reject", "risk_limit"))
+        grounds = {}
+        for dark in (False, True, False):  # the last: the charts change with the page
+            self.browser.size(1280, 800, dark=dark)
+            if not grounds:
+                self.browser.open(self.sidecar.url)
+            wait_for("the page is live", self.live)
+            named = {name: self.browser.run(PROPERTY % name)
+                     for name in ("ground", "card", "text", "quiet", "faint", "accept", "reject", "good", "good-ground",
+                                  "warn", "warn-ground", "bad", "bad-ground")}
+            self.assertEqual(dark, luminance(named["ground"]) < 0.2)
+            wait_for("the chart has the page's colours", lambda named=named: named["accept"] == self.browser.run(
+                "charts.decisions.data.datasets[0].borderColor"))
+            for ink, ground in (("text", "ground"), ("text", "card"), ("quiet", "card"), ("quiet", "ground"),
+                                ("good", "card"), ("warn", "card"), ("bad", "card"), ("text", "good-ground"),
+                                ("text", "warn-ground"), ("text", "bad-ground")):
+                self.assertGreaterEqual(contrast(named[ink], named[ground]), 4.5, (dark, ink, ground))
+            grounds[dark] = named["ground"]
+        self.assertNotEqual(grounds[False], grounds[True])
+        self.assertEqual([], self.browser.complaints)
 
     def test_a_phone_has_room_and_keys_suffice(self):
         self.append(line("alpha", "reject", "risk_limit"))
