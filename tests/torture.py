@@ -2,8 +2,8 @@
 """Randomised rounds of kills: whatever is killed and whenever, once everything has come to rest
 recorded = counted + dropped-and-counted, to the last event. See tests/torture.sh for the command.
 
-A round: a sidecar, a few SDK emitters (threads, forks), foreign JSONL writers whose files are rotated, SIGKILLs of
-sidecar and emitters at random moments, restarts. Then a sidecar runs until rest, and the tallies that the emitters
+A round: a sidecar, a few SDK emitters (threads, forks), foreign JSONL writers whose files are rotated and compressed
+(at once or one rotation later), SIGKILLs of sidecar and emitters at random moments, SIGSTOP and SIGCONT, restarts. Then a sidecar runs until rest, and the tallies that the emitters
 kept outside themselves and the lines in the files are compared with /metrics. A call that had not returned when its
 thread was killed may be counted without being in the tally: at most one for each killed thread.
 """
@@ -12,7 +12,9 @@ import json
 import os
 import pathlib
 import random
+import signal
 import struct
+import subprocess
 import sys
 import time
 
@@ -22,6 +24,15 @@ from support.stack import AILIVE, BIN, Sidecar, StackTest, total, wait_for  # no
 DECISIONS = "peaktrade_ai_decisions_total"
 CHAOS_SECONDS = (1.5, 4.0)
 REST_SECONDS = 60
+STOPPED_SECONDS = (0.05, 1.5)
+COMPRESSORS = {".gz": ("gzip", "-f"), ".zst": ("zstd", "-q", "-f", "--rm")}
+
+
+def lines_of(path):
+    """How many lines a file holds, compressed or not."""
+    if path.suffix in COMPRESSORS:
+        return subprocess.run([COMPRESSORS[path.suffix][0], "-dc", path], capture_output=True, check=True).stdout.count(b"\n")
+    return path.read_bytes().count(b"\n")
 
 
 class Emitter:
@@ -59,13 +70,15 @@ class Emitter:
 
 
 class Writer:
-    """A foreign JSONL writer whose file is rotated by renaming."""
+    """A foreign JSONL writer whose file is rotated by renaming, and then compressed or not."""
 
     def __init__(self, round_, number):
         self.run_id = f"file{number}"
         self.path = round_.folder / f"events{number}.jsonl"
         self.round = round_
         self.rotations = 0
+        self.ending = round_.source.choice((None, ".gz", ".zst"))
+        self.delay = round_.source.randrange(2)  # logrotate's delaycompress
         self.killed = False
         self.process = None
         self.restart()
@@ -80,8 +93,13 @@ class Writer:
         self.process.wait()
         if self.path.exists():
             self.rotations += 1
-            self.path.rename(self.path.with_name(f"{self.path.name}.{self.rotations}"))
+            self.path.rename(self.rotated(self.rotations))
         self.restart()
+        if self.ending and self.rotated(self.rotations - self.delay).exists():
+            subprocess.run([*COMPRESSORS[self.ending], self.rotated(self.rotations - self.delay)], check=True)
+
+    def rotated(self, number):
+        return self.path.with_name(f"{self.path.name}.{number}")
 
     def kill(self):
         self.process.kill()
@@ -91,13 +109,14 @@ class Writer:
             self.process.terminate()
 
     def recorded(self):
-        return sum(path.read_bytes().count(b"\n") for path in self.round.folder.glob(self.path.name + "*"))
+        return sum(lines_of(path) for path in self.round.folder.glob(self.path.name + "*"))
 
 
 class Round(StackTest):
     def __init__(self, seed):
         super().__init__("run_round")
         self.source = random.Random(seed)
+        self.stopped = []  # (when it goes on, process)
 
     def sidecar_start(self):
         options = [x for writer in range(self.writer_count) for x in ("--jsonl", str(self.folder / f"events{writer}.jsonl"))]
@@ -132,6 +151,7 @@ class Round(StackTest):
         end = time.monotonic() + source.uniform(*CHAOS_SECONDS)
         while time.monotonic() < end:
             time.sleep(source.uniform(0.02, 0.5))
+            self.go_on(time.monotonic())
             dice = source.random()
             if dice < 0.35:
                 if self.sidecar:
@@ -145,6 +165,19 @@ class Round(StackTest):
                 emitters.append(Emitter(self, len(emitters)))
             elif dice < 0.9 and writers:
                 source.choice(writers).rotate()
+            else:
+                self.stop_for_a_while(source.choice(emitters + ([self.sidecar] if self.sidecar else [])).process)
+        self.go_on(float("inf"))
+
+    def stop_for_a_while(self, process):
+        if process.poll() is None:
+            process.send_signal(signal.SIGSTOP)
+            self.stopped.append((time.monotonic() + self.source.uniform(*STOPPED_SECONDS), process))
+
+    def go_on(self, now):
+        for due, process in [each for each in self.stopped if each[0] <= now]:
+            self.stopped.remove((due, process))
+            process.send_signal(signal.SIGCONT)
 
     def look(self):
         """What has come to rest when it is the same twice, and what then still waits."""
