@@ -2,10 +2,11 @@
 """Randomised rounds of kills: whatever is killed and whenever, once everything has come to rest
 recorded = counted + dropped-and-counted, to the last event. See tests/torture.sh for the command.
 
-A round: a sidecar, a few SDK emitters (threads, forks), foreign JSONL writers whose files are rotated and compressed
-(at once or one rotation later), SIGKILLs of sidecar and emitters at random moments, SIGSTOP and SIGCONT, restarts. Then a sidecar runs until rest, and the tallies that the emitters
-kept outside themselves and the lines in the files are compared with /metrics. A call that had not returned when its
-thread was killed may be counted without being in the tally: at most one for each killed thread.
+A round: a sidecar, a few SDK emitters (threads, forks), foreign JSONL writers whose files are rotated and compressed,
+SIGKILLs of sidecar and emitters at random moments, restarts; any of them may be stopped (SIGSTOP) for a while. Then a
+sidecar runs until rest, and the tallies that the emitters kept outside themselves and the lines in the files are
+compared with /metrics. A call that had not returned when its thread was killed may be counted without being in the
+tally: at most one for each killed thread.
 """
 import argparse
 import json
@@ -14,7 +15,6 @@ import pathlib
 import random
 import signal
 import struct
-import subprocess
 import sys
 import time
 
@@ -23,16 +23,9 @@ from support.stack import AILIVE, BIN, Sidecar, StackTest, total, wait_for  # no
 
 DECISIONS = "peaktrade_ai_decisions_total"
 CHAOS_SECONDS = (1.5, 4.0)
+FROZEN_SECONDS = (0.1, 1.5)
 REST_SECONDS = 60
-STOPPED_SECONDS = (0.05, 1.5)
-COMPRESSORS = {".gz": ("gzip", "-f"), ".zst": ("zstd", "-q", "-f", "--rm")}
-
-
-def lines_of(path):
-    """How many lines a file holds, compressed or not."""
-    if path.suffix in COMPRESSORS:
-        return subprocess.run([COMPRESSORS[path.suffix][0], "-dc", path], capture_output=True, check=True).stdout.count(b"\n")
-    return path.read_bytes().count(b"\n")
+PACKERS = (None, ("gzip", "-1"), ("zstd", "-q", "--rm"))  # they remove the file when its packed copy is whole
 
 
 class Emitter:
@@ -64,6 +57,11 @@ class Emitter:
         if self.process.poll() is None:
             self.process.terminate()
 
+    def signal(self, number):
+        """Stops or continues it, and its forked children with it."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, number)
+
     def recorded(self):
         data = self.tally.read_bytes() if self.tally.exists() else b""
         return sum(struct.unpack(f"<{len(data) // 8}Q", data))
@@ -76,9 +74,11 @@ class Writer:
         self.run_id = f"file{number}"
         self.path = round_.folder / f"events{number}.jsonl"
         self.round = round_
+        self.packer = round_.source.choice(PACKERS)
+        self.delay = round_.source.random() < 0.5  # the newest rotated file stays as it is
+        self.packing = []
         self.rotations = 0
-        self.ending = round_.source.choice((None, ".gz", ".zst"))
-        self.delay = round_.source.randrange(2)  # logrotate's delaycompress
+        self.rotated_lines = 0
         self.killed = False
         self.process = None
         self.restart()
@@ -88,35 +88,51 @@ class Writer:
                                         self.round.source.choice(("0", "1")), "--run-id", self.run_id)
 
     def rotate(self):
-        """As logrotate does: rename, then the writer opens a new file."""
+        """As logrotate does: rename, then the writer opens a new file; the compressor works beside it."""
         self.stop()
         self.process.wait()
         if self.path.exists():
             self.rotations += 1
-            self.path.rename(self.rotated(self.rotations))
+            rotated = self.path.rename(self.rotated(self.rotations))
+            self.rotated_lines += rotated.read_bytes().count(b"\n")
+            self.pack(self.rotated(self.rotations - 1 if self.delay else self.rotations))
         self.restart()
-        if self.ending and self.rotated(self.rotations - self.delay).exists():
-            subprocess.run([*COMPRESSORS[self.ending], self.rotated(self.rotations - self.delay)], check=True)
 
     def rotated(self, number):
         return self.path.with_name(f"{self.path.name}.{number}")
+
+    def pack(self, path):
+        if self.packer and path.exists():
+            self.packing.append(self.round.start(*self.packer, str(path)))
+
+    def packed(self):
+        """Waits for the compressors."""
+        for process in self.packing:
+            if process.wait(timeout=60) != 0:
+                raise AssertionError(f"{process.args} ended with {process.returncode}")
 
     def kill(self):
         self.process.kill()
 
     def stop(self):
+        """Ends a frozen one too."""
+        self.signal(signal.SIGCONT)
         if self.process.poll() is None:
             self.process.terminate()
 
+    def signal(self, number):
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+
     def recorded(self):
-        return sum(lines_of(path) for path in self.round.folder.glob(self.path.name + "*"))
+        return self.rotated_lines + (self.path.read_bytes().count(b"\n") if self.path.exists() else 0)
 
 
 class Round(StackTest):
     def __init__(self, seed):
         super().__init__("run_round")
         self.source = random.Random(seed)
-        self.stopped = []  # (when it goes on, process)
+        self.frozen = []
 
     def sidecar_start(self):
         options = [x for writer in range(self.writer_count) for x in ("--jsonl", str(self.folder / f"events{writer}.jsonl"))]
@@ -136,6 +152,8 @@ class Round(StackTest):
             source.choice((each.kill, each.stop))()
         for each in emitters + writers:
             each.process.wait(timeout=60)
+        for writer in writers:
+            writer.packed()
         if not self.sidecar or self.sidecar.process.poll() is not None:
             self.sidecar_start()
         self.compare(emitters, writers)
@@ -150,34 +168,37 @@ class Round(StackTest):
         source = self.source
         end = time.monotonic() + source.uniform(*CHAOS_SECONDS)
         while time.monotonic() < end:
-            time.sleep(source.uniform(0.02, 0.5))
-            self.go_on(time.monotonic())
+            time.sleep(source.uniform(0.02, 0.35))
+            self.thaw(time.monotonic())
             dice = source.random()
-            if dice < 0.35:
+            if dice < 0.28:
                 if self.sidecar:
                     self.sidecar.stop(9)
                     self.sidecar = None
                 else:
                     self.sidecar_start()
-            elif dice < 0.5:
+            elif dice < 0.38:
                 source.choice(emitters).kill()
-            elif dice < 0.65:
+            elif dice < 0.5:
                 emitters.append(Emitter(self, len(emitters)))
-            elif dice < 0.9 and writers:
+            elif dice < 0.8 and writers:
                 source.choice(writers).rotate()
-            else:
-                self.stop_for_a_while(source.choice(emitters + ([self.sidecar] if self.sidecar else [])).process)
-        self.go_on(float("inf"))
+            elif dice < 0.91:
+                self.freeze(source.choice(emitters + writers).signal)
+            elif self.sidecar:
+                self.freeze(self.sidecar.process.send_signal)
+        self.thaw(float("inf"))
 
-    def stop_for_a_while(self, process):
-        if process.poll() is None:
-            process.send_signal(signal.SIGSTOP)
-            self.stopped.append((time.monotonic() + self.source.uniform(*STOPPED_SECONDS), process))
+    def freeze(self, send_signal):
+        """It stands still for a while and all else goes on, its kill too: a silent sidecar is as good as none."""
+        send_signal(signal.SIGSTOP)
+        self.frozen.append((time.monotonic() + self.source.uniform(*FROZEN_SECONDS), send_signal))
 
-    def go_on(self, now):
-        for due, process in [each for each in self.stopped if each[0] <= now]:
-            self.stopped.remove((due, process))
-            process.send_signal(signal.SIGCONT)
+    def thaw(self, now):
+        for until, send_signal in self.frozen:
+            if until <= now:
+                send_signal(signal.SIGCONT)
+        self.frozen = [each for each in self.frozen if each[0] > now]
 
     def look(self):
         """What has come to rest when it is the same twice, and what then still waits."""
