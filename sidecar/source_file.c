@@ -243,13 +243,18 @@ int source_file_open(const struct source_file_options *options, struct ingest *i
         return open_fail(error, error_cap, "out of memory");
     source->inotify_fd = source->stop_fd = -1;
     pthread_mutex_init(&source->lock, NULL);
-    if (source_make(source, options, ingest, error, error_cap) != 0 ||
-        source_start(source, error, error_cap) != 0) {
-        source_file_close(source);
-        return -1;
-    }
+    if (source_make(source, options, ingest, error, error_cap) != 0)
+        goto failed;
+    /* Here, not in the thread: once the sidecar says that it is ready, a file's end has been found
+     * (from_end), and what is written then is counted. */
+    source_look(source);
+    if (source_start(source, error, error_cap) != 0)
+        goto failed;
     *out = source;
     return 0;
+failed:
+    source_file_close(source);
+    return -1;
 }
 
 void source_file_close(struct source_file *source)

@@ -28,7 +28,8 @@ struct source_file_options {
     struct contract_options contract;
 };
 
-/* Starts reading. -1 with a line in error: a path is no regular file, or memory, or the thread. */
+/* Looks at every file once, then goes on in its thread. -1 with a line in error: a path is no regular file,
+ * or memory, or the thread. */
 int source_file_open(const struct source_file_options *options, struct ingest *ingest,
                      struct source_file **out, char *error, size_t error_cap);
 
