@@ -3,6 +3,8 @@
  * $AILIVE_SEED repeats a run of the loop, $AILIVE_FUZZ_RUNS sets its length (default 20,000). */
 #include "fuzz.h"
 
+#include "support/random.h"
+
 #include <string.h>
 #include <unistd.h>
 
@@ -25,21 +27,6 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t len_bytes, size_t cap_bytes
 #else
 
 #define INPUT_MAX_BYTES 16384u
-
-static uint64_t random_state;
-
-static uint64_t random_u64(void)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state;
-}
-
-static size_t random_below(size_t limit)
-{
-    return (size_t)(random_u64() % limit);
-}
 
 /* Numbers at which checks are off by one. */
 static uint8_t telling_byte(void)
@@ -113,11 +100,8 @@ int main(void)
     unsigned long runs = number_from("AILIVE_FUZZ_RUNS", 20000);
     size_t len;
 
-    random_state = number_from("AILIVE_SEED", (unsigned long)getpid() * 2654435761u + 1);
-    if (random_state == 0)
-        random_state = 1;
-    printf("AILIVE_SEED=%llu AILIVE_FUZZ_RUNS=%lu\n", (unsigned long long)random_state, runs);
-    fflush(stdout); /* before anything can end the program */
+    printf("AILIVE_FUZZ_RUNS=%lu\n", runs);
+    random_seed();
     for (unsigned n = 0; n < 8; n++) {
         len = fuzz_seed(n, input, sizeof(input));
         run_exact(input, len);

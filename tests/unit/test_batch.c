@@ -2,6 +2,8 @@
  * other bytes do harm. */
 #include "wire/batch.h"
 
+#include "support/random.h"
+
 #include "unit/golden/golden.h"
 
 #include <setjmp.h>
@@ -213,16 +215,6 @@ static void reply_has_the_golden_bytes_and_decodes_from_them(void **state)
 
 /* ---- msgpack-c as an independent witness ---- */
 
-static uint64_t random_state;
-
-static uint64_t random_u64(void)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state;
-}
-
 /* Small and large numbers alike, so that every width of integer is met. */
 static uint64_t random_number(void)
 {
@@ -231,13 +223,8 @@ static uint64_t random_number(void)
 
 static int seed_random(void **state)
 {
-    const char *given = getenv("AILIVE_SEED");
-
     (void)state;
-    random_state = given ? strtoull(given, NULL, 0) : (uint64_t)getpid() * 2654435761u + 1;
-    if (random_state == 0)
-        random_state = 1;
-    print_message("AILIVE_SEED=%llu\n", (unsigned long long)random_state);
+    random_seed();
     return 0;
 }
 

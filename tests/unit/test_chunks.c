@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "chunks.h"
+#include "random.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -18,23 +19,10 @@
 #include <zlib.h>
 #include <zstd.h>
 
-static uint64_t random_state;
-
-static size_t random_below(size_t limit)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return (size_t)(random_state >> 16) % limit;
-}
-
 static int begin(void **state)
 {
-    const char *seed = getenv("AILIVE_SEED");
-
     (void)state;
-    random_state = seed && *seed ? strtoull(seed, NULL, 0) : (uint64_t)time(NULL) * 2654435761u + 1;
-    print_message("AILIVE_SEED=%llu\n", (unsigned long long)random_state);
+    random_seed();
     return 0;
 }
 

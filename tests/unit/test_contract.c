@@ -8,6 +8,7 @@
 
 #include "contract.h"
 #include "intern.h"
+#include "random.h"
 #include "text.h"
 
 #include <wire/spool.h>
@@ -889,16 +890,6 @@ static void an_sdk_row_fills_only_what_its_kind_has(void **state)
     assert_true(!seen.seconds.present && !seen.ms.present);
 }
 
-static uint64_t random_state;
-
-static size_t random_below(size_t limit)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return (size_t)(random_state >> 16) % limit;
-}
-
 static size_t random_line(char *line)
 {
     static const char *const names[] = {
@@ -955,12 +946,10 @@ static void assert_same(const char *line, const struct observation *a, const str
 /* What a contract remembers of earlier lines must not show: each line says what it says to a new one. */
 static void what_came_before_changes_nothing(void **state)
 {
-    const char *seed = getenv("AILIVE_SEED");
     char line[1024];
 
     (void)state;
-    random_state = seed && *seed ? strtoull(seed, NULL, 0) : (uint64_t)time(NULL) * 2654435761u + 1;
-    print_message("AILIVE_SEED=%llu\n", (unsigned long long)random_state);
+    random_seed();
     for (int n = 0; n < 20000; n++) {
         struct contract *fresh = contract_new(NULL);
         size_t len = random_line(line);

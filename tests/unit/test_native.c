@@ -7,30 +7,13 @@
 #include <cmocka.h>
 
 #include "native.h"
+#include "random.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-static uint64_t random_state;
-
-static uint64_t next_random(void)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state;
-}
-
-static void seed(void)
-{
-    const char *given = getenv("AILIVE_SEED");
-
-    random_state = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL) * 2654435761u + 1;
-    printf("AILIVE_SEED=%llu\n", (unsigned long long)random_state);
-}
 
 /* Upper end of a slot in nanoseconds, by the definition. */
 static long double upper_ns(unsigned slot)
@@ -52,7 +35,7 @@ static void assert_slot(int64_t ns)
 static void every_latency_lies_in_its_bucket(void **state)
 {
     (void)state;
-    seed();
+    random_seed();
     for (int64_t ns = 0; ns < 100000; ns++)
         assert_slot(ns);
     for (unsigned slot = 1; slot < NATIVE_SLOTS; slot++) {
@@ -63,7 +46,7 @@ static void every_latency_lies_in_its_bucket(void **state)
                 assert_slot(ns);
     }
     for (unsigned i = 0; i < 1000000; i++)
-        assert_slot((int64_t)(next_random() >> (1 + next_random() % 63)));
+        assert_slot((int64_t)(random_u64() >> (1 + random_u64() % 63)));
 }
 
 static void bounds_belong_to_the_bucket_they_end(void **state)
@@ -106,10 +89,10 @@ static void state_reads_back(void **state)
     size_t len;
 
     (void)state;
-    seed();
+    random_seed();
     assert_int_equal(native_encode(NULL, bytes), 0);
     for (unsigned i = 0; i < 500; i++)
-        assert_true(native_observe(&native, (__int128)(next_random() >> (next_random() % 50)) * 7));
+        assert_true(native_observe(&native, (__int128)(random_u64() >> (random_u64() % 50)) * 7));
     assert_true(native_observe(&native, 0));
     assert_true(native_observe(&native, (__int128)1 << 90));
     native->counts[0] += UINT64_MAX / 2; /* a long number */
@@ -131,9 +114,9 @@ static void damaged_state_is_refused(void **state)
     size_t len;
 
     (void)state;
-    seed();
+    random_seed();
     for (unsigned i = 0; i < 50; i++)
-        assert_true(native_observe(&native, (__int128)(next_random() >> (next_random() % 50)) * 7));
+        assert_true(native_observe(&native, (__int128)(random_u64() >> (random_u64() % 50)) * 7));
     len = native_encode(native, bytes);
     for (size_t cut = 0; cut < len; cut++)
         assert_false(native_decode(bytes, cut, &back, &total));
@@ -142,7 +125,7 @@ static void damaged_state_is_refused(void **state)
     for (unsigned i = 0; i < 20000; i++) { /* whatever they say, no read or write beyond */
         memcpy(copy, bytes, len);
         for (unsigned flips = 0; flips < 1 + i % 4; flips++)
-            copy[next_random() % len] = (unsigned char)next_random();
+            copy[random_u64() % len] = (unsigned char)random_u64();
         if (native_decode(copy, len, &back, &total))
             free(back);
         else

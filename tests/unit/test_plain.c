@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "random.h"
 #include "unit/view_check.h"
 
 #include <stdio.h>
@@ -15,16 +16,10 @@
 #define LINE_MAX_BYTES 2048u
 
 static struct json_reader *reader;
-static uint64_t random_state;
-
 static int open_reader(void **state)
 {
-    const char *seed = getenv("AILIVE_SEED");
-
     (void)state;
-    random_state = seed && *seed ? strtoull(seed, NULL, 0) : (uint64_t)getpid() * 2654435761u + 1;
-    random_state += random_state == 0;
-    print_message("AILIVE_SEED=%llu\n", (unsigned long long)random_state);
+    random_seed();
     reader = json_reader_new();
     return reader ? 0 : -1;
 }
@@ -34,14 +29,6 @@ static int close_reader(void **state)
     (void)state;
     json_reader_free(reader);
     return 0;
-}
-
-static size_t random_below(size_t limit)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return (size_t)(random_state >> 16) % limit;
 }
 
 /* In memory of exactly the line's size, so that a sanitizer sees reading past it. */

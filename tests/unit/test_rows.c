@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "contract.h"
+#include "random.h"
 #include "rows.h"
 
 #include <stdio.h>
@@ -24,21 +25,6 @@ static const struct layout_name names[] = {
     {.id = 12, .kind = AILIVE_NAME_REASON, .text = "my_reason", .len_bytes = 9},
     {.id = 13, .kind = AILIVE_NAME_STAGE, .text = "order_router", .len_bytes = 12},
 };
-
-static uint64_t random_state;
-
-static uint64_t random_next(void)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state;
-}
-
-static uint64_t random_below(uint64_t n)
-{
-    return random_next() % n;
-}
 
 /* Mostly valid; some name what was never declared, or an enumerator that is none. */
 static struct event_row random_row(void)
@@ -62,7 +48,7 @@ static struct event_row random_row(void)
     if (random_below(3) == 0)
         row.latency_ns = latencies[random_below(sizeof(latencies) / sizeof(latencies[0]))];
     else if (random_below(3) > 0)
-        row.latency_ns = (int64_t)(random_next() >> (1 + random_below(63)));
+        row.latency_ns = (int64_t)(random_u64() >> (1 + random_below(63)));
     return row;
 }
 
@@ -138,13 +124,11 @@ static void check_aggregates_equal(struct aggregate *a, struct aggregate *b)
 /* Rows in any number of portions against the same rows one by one. */
 static void tallied_rows_give_the_same_series_as_rows_one_by_one(void **state)
 {
-    const char *seed = getenv("AILIVE_SEED");
     const struct layout_name *by_id[14] = {NULL};
     struct batch batch = {.names = names, .name_count = sizeof(names) / sizeof(names[0])};
 
     (void)state;
-    random_state = seed != NULL ? strtoull(seed, NULL, 10) : (uint64_t)time(NULL) * 2654435761u + 1;
-    printf("AILIVE_SEED=%llu\n", (unsigned long long)random_state);
+    random_seed();
     for (size_t id = 8; id < 14; id++)
         by_id[id] = name_of((ailive_name)id);
     for (size_t max_series = 3; max_series < 300; max_series += 150) {

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "random.h"
 #include "tally.h"
 
 #include <ailive/ailive.h>
@@ -15,23 +16,11 @@
 #include <time.h>
 
 static struct tally tally;
-static uint64_t random_state;
-
-static uint64_t next_random(void)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state;
-}
 
 static int seed(void **state)
 {
-    const char *given = getenv("AILIVE_SEED");
-
     (void)state;
-    random_state = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL) * 2654435761u + 1;
-    printf("AILIVE_SEED=%llu\n", (unsigned long long)random_state);
+    random_seed();
     tally_clear(&tally);
     return 0;
 }
@@ -65,7 +54,7 @@ static void a_step_has_one_slot_and_one_cell(void **state)
             assert_step(ns);
     assert_step(TALLY_LARGE_NS - 1);
     for (unsigned i = 0; i < 3000000; i++)
-        assert_step((int64_t)(next_random() >> (25 + next_random() % 39)));
+        assert_step((int64_t)(random_u64() >> (25 + random_u64() % 39)));
 }
 
 /* The bounds of the exponential buckets, where they lie. */
@@ -104,7 +93,7 @@ static void tallies_and_single_latencies_give_the_same(void **state)
         struct tally_sums sums;
 
         for (unsigned i = 0; i < 100; i++) {
-            int64_t ns = (int64_t)(next_random() >> (1 + next_random() % 62));
+            int64_t ns = (int64_t)(random_u64() >> (1 + random_u64() % 62));
             struct latency latency = histogram_latency_ns(HISTOGRAM_SECONDS, ns, &fault);
 
             tally_record(&tally, tally_places(), i, 1, ns);
