@@ -13,15 +13,13 @@ import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
+
+from closing import QUICK, counts, main, rows
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BIN = pathlib.Path(os.environ.get("AILIVE_BIN", ROOT / "build/release/bin"))
-QUICK = "--quick" in sys.argv[1:]
 AMOUNT = ["1", "2000"] if QUICK else ["7", "20000"]  # repetitions, calls of each: all together fit into a ring
 RUST = BIN.parent / "rust"  # where the tests have cargo build, too
-
-rows, counts = [], {}
 
 
 def row(language, values, beside=None):
@@ -59,16 +57,5 @@ def run(folder):
         print("cargo is not installed: Rust is left out", flush=True)
 
 
-def main():
-    shared = "/dev/shm" if os.path.isdir("/dev/shm") else None  # where rings belong
-    with tempfile.TemporaryDirectory(prefix="ailive-bench.", dir=shared) as name:
-        run(pathlib.Path(name))
-    print(json.dumps({"bench": "bindings", "quick": QUICK, "rows": rows, "counts": counts}))
-    wrong = {name: pair for name, pair in counts.items() if pair[0] != pair[1]}
-    if wrong:
-        print(f"bench_bindings: wrong counts: {wrong}", file=sys.stderr)
-    return 1 if wrong else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("bindings", run))

@@ -16,9 +16,10 @@ import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
+
+from closing import QUICK, counts, main, rows
 
 BIN = pathlib.Path(__file__).resolve().parents[1] / "build/release/bin"
 BIN = pathlib.Path(os.environ.get("AILIVE_BIN", BIN))
@@ -27,7 +28,6 @@ BURSTS = "recording call, 1 name: bursts of 20, mean of the lower 99 %"
 LINES = "replay of 1 GB, sample_v1, one core"
 SOON = "1,000 lines a second: append to visible in /metrics, median"
 TAIL = "one writer flat out: lines a second"
-QUICK = "--quick" in sys.argv[1:]
 REPEATS = 1 if QUICK else 3
 LINE_BYTES = 400_000 if QUICK else 40_000_000
 CORES = sorted(os.sched_getaffinity(0))
@@ -42,8 +42,6 @@ histogram latency_ms by component, run_id buckets 1, 2, 5, 10, 20, 50, 100, 200,
   latency_ms[$component][$run_id] = float($latency)
 }
 """
-
-rows, counts = [], {}
 
 
 def row(peer, question, unit, values):
@@ -283,22 +281,15 @@ def installed(peer):
     return found
 
 
-def main():
-    with tempfile.TemporaryDirectory(prefix="ailive-bench.") as name:
-        folder = pathlib.Path(name)
-        if installed("peer_spdlog"):
-            spdlog(folder)
-        if "--without-daemons" not in sys.argv and installed("peer_lttng") and installed("lttng"):
-            lttng(folder)
-        if installed("prometheus-client"):
-            prometheus_client_calls(folder)
-        lines(folder, installed)
-    print(json.dumps({"bench": "peers", "quick": QUICK, "rows": rows, "counts": counts}))
-    wrong = {name: pair for name, pair in counts.items() if pair[0] != pair[1]}
-    if wrong:
-        print(f"bench_peers: wrong counts: {wrong}", file=sys.stderr)
-    return 1 if wrong else 0
+def peers(folder):
+    if installed("peer_spdlog"):
+        spdlog(folder)
+    if "--without-daemons" not in sys.argv and installed("peer_lttng") and installed("lttng"):
+        lttng(folder)
+    if installed("prometheus-client"):
+        prometheus_client_calls(folder)
+    lines(folder, installed)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("peers", peers, shared=False))

@@ -15,19 +15,17 @@ import os
 import pathlib
 import statistics
 import sys
-import tempfile
 import time
+
+from closing import QUICK, counts, main, rows
 
 BUILT = pathlib.Path(__file__).resolve().parents[1] / "build/release/python"
 BUILT = pathlib.Path(os.environ.get("AILIVE_PYTHON", BUILT))
 sys.path.insert(0, str(BUILT))
-QUICK = "--quick" in sys.argv[1:]
 REPEATS = 1 if QUICK else 7
 GROUPS = 200 if QUICK else 1500  # all records together fit into a ring
 QUESTION = "Python, one decision with known names"
 GOAL_NS = 100
-
-rows, counts = [], {}
 
 
 def row(question, values, peer=None, goal_ns=None):
@@ -160,16 +158,5 @@ def run(folder):
         row(QUESTION, found[peer], peer=peer)
 
 
-def main():
-    shared = "/dev/shm" if os.path.isdir("/dev/shm") else None  # where rings belong
-    with tempfile.TemporaryDirectory(prefix="ailive-bench.", dir=shared) as name:
-        run(pathlib.Path(name))
-    print(json.dumps({"bench": "python", "quick": QUICK, "rows": rows, "counts": counts}))
-    wrong = {name: pair for name, pair in counts.items() if pair[0] != pair[1]}
-    if wrong:
-        print(f"bench_python: wrong counts: {wrong}", file=sys.stderr)
-    return 1 if wrong else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("python", run))
