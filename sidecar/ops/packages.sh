@@ -8,7 +8,7 @@
 
 PACKAGES_BUILD="gcc g++ cmake ninja-build pkg-config libc6-dev libnng-dev libmsgpack-dev libmicrohttpd-dev libsimdjson-dev liblmdb-dev zlib1g-dev libzstd-dev libdeflate-dev libyaml-dev libgnutls28-dev libcrypt-dev libcurl4-gnutls-dev nettle-dev libjs-chart.js libncurses-dev"
 PACKAGES_RUN="curl python3"
-PACKAGES_TEST="openssl zstd libcmocka-dev nng-utils python3 python3-msgpack python3-dev python3-pytest python3-venv python3-setuptools python3-wheel curl strace procps binutils git clang clang-format clang-tidy libclang-rt-14-dev valgrind"
+PACKAGES_TEST="openssl zstd libcmocka-dev nng-utils python3 python3-msgpack python3-dev python3-pytest python3-venv python3-setuptools python3-wheel mypy curl strace procps binutils git clang clang-format clang-tidy libclang-rt-14-dev valgrind"
 command -v cargo >/dev/null || PACKAGES_TEST="$PACKAGES_TEST cargo" # Debian's, where no other is there
 PACKAGES_TEST="$PACKAGES_TEST chromium python3-websocket tmux" # the live page, and top
 PACKAGES_TEST="$PACKAGES_TEST scdoc groff-base lintian dpkg-dev zsh systemd" # pages, packages and units; nothing starts it

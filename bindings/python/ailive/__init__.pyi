@@ -27,8 +27,8 @@ class Timer(typing.Protocol):
 
 class Client:
     road: typing.Literal["libailive", "JSONL"]
-    def decision(self, decision: Decision, *, reason: str | None = None, latency: float | None = None,
-                 action: DecisionAction | None = None, component: str | None = None, run_id: str | None = None,
+    def decision(self, decision: Decision, *, reason: str | None = "none", latency: float | None = None,
+                 action: DecisionAction | None = "none", component: str | None = None, run_id: str | None = None,
                  time_ns: int | None = None) -> None: ...
     def action(self, action: Action, *, component: str | None = None, run_id: str | None = None,
                time_ns: int | None = None) -> None: ...
