@@ -47,12 +47,12 @@ trap 'stopped=1' INT TERM
 trap 'finish 1' EXIT
 
 # The sum of one family's values on the exporter's page.
-sum() { curl -sf --max-time 2 "$url/metrics" | awk -v f="$1" 'index($0, f "{") == 1 {s += $NF} END {printf "%d", s}'; }
+sum() { curl -sf --max-time 10 "$url/metrics" | awk -v f="$1" 'index($0, f "{") == 1 {s += $NF} END {printf "%d", s}'; }
 
 wait_ready() {
     local i
-    for i in $(seq 50); do
-        curl -sf --max-time 2 "$url/-/ready" >/dev/null && return 0
+    for i in $(seq 300); do
+        curl -sf --max-time 10 "$url/-/ready" >/dev/null && return 0
         kill -0 "$sidecar" 2>/dev/null || return 1
         sleep 0.1
     done
@@ -89,7 +89,7 @@ while [ "$stopped" -eq 0 ]; do
     printf '%11d %11d %11d %17d\n' "$now" "$last" "$(sum peaktrade_ai_actions_total)" "$(sum ailive_stage_latency_seconds_count)"
     [ "$seconds" -gt 0 ] && [ "$now" -ge "$seconds" ] && break
 done
-curl -sf --max-time 2 "$url/metrics" | grep -E '^peaktrade_ai_decisions_total' | sort | head -12
+curl -sf --max-time 10 "$url/metrics" | grep -E '^peaktrade_ai_decisions_total' | sort | head -12
 if [ "${last:-0}" -gt "${first:-0}" ]; then
     echo "The series moved: decisions went from $first to $last."
     finish 0

@@ -14,8 +14,8 @@ status=0
 while read -r name pid start port; do
     is_ours "$pid" "$start" || { echo "$name (pid $pid) has ended already"; continue; }
     kill -TERM "$pid"
-    wait_for "$name (pid $pid) ends" 150 gone "$pid" "$start" || kill -KILL "$pid"
-    wait_for "$name (pid $pid) is gone" 50 gone "$pid" "$start" || { status=1; continue; }
+    wait_for "$name (pid $pid) ends" 300 gone "$pid" "$start" || kill -KILL "$pid"
+    wait_for "$name (pid $pid) is gone" 300 gone "$pid" "$start" || { status=1; continue; }
     echo "$name (pid $pid, port $port) ended"
 done < <(tac "$stack/processes")
 [ "$status" -eq 0 ] && rm -f "$stack/processes"

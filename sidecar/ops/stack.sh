@@ -22,7 +22,7 @@ is_ours() { # PID START
     [ -n "$2" ] && [ "$(start_of "$1")" = "$2" ] && ! grep -q '^State:.*Z' "/proc/$1/status" 2>/dev/null
 }
 
-answers() { curl -sf --max-time 2 -o /dev/null "$1"; }
+answers() { curl -sf --max-time 10 -o /dev/null "$1"; }
 
 wait_for() { # WHAT TENTHS COMMAND...: bounded
     local what=$1 left=$2

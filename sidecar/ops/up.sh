@@ -68,12 +68,12 @@ launch sidecar "$exporter_port" "$bin/ailive" sidecar --listen "127.0.0.1:$expor
 launch prometheus "$prom_port" prometheus --config.file="$stack/prometheus.yml" --log.level=warn \
     --storage.tsdb.path="$stack/tsdb" --storage.tsdb.retention.time=2d --web.listen-address="127.0.0.1:$prom_port"
 
-wait_for "the sidecar is ready" 150 answers "$exporter_url/-/ready" || give_up "the sidecar did not start" sidecar
-wait_for "Prometheus is ready" 300 answers "$prom_url/-/ready" || give_up "Prometheus did not start" prometheus
+wait_for "the sidecar is ready" 600 answers "$exporter_url/-/ready" || give_up "the sidecar did not start" sidecar
+wait_for "Prometheus is ready" 600 answers "$prom_url/-/ready" || give_up "Prometheus did not start" prometheus
 all_up() {
-    curl -sf --max-time 2 "$prom_url/api/v1/query?query=sum(up)" | grep -q ',"3"\]'
+    curl -sf --max-time 10 "$prom_url/api/v1/query?query=sum(up)" | grep -q ',"3"\]'
 }
-wait_for "all three targets are up ($prom_url/targets)" 150 all_up || give_up "a target is not up" prometheus
+wait_for "all three targets are up ($prom_url/targets)" 600 all_up || give_up "a target is not up" prometheus
 
 cat <<TEXT
 The local stack is up.

@@ -43,7 +43,7 @@ class Docs(StackTest):
     def test_the_families_in_operations_are_on_the_page(self):
         sidecar = Sidecar(self)
         protobuf = urllib.request.Request(sidecar.url + "/metrics", headers={"Accept": exposition.PROTOBUF})
-        with urllib.request.urlopen(protobuf, timeout=5) as answer:  # has all that the text has, and native families
+        with urllib.request.urlopen(protobuf, timeout=60) as answer:  # has all that the text has, and native families
             families = exposition.check_protobuf(answer.read())
         for family in re.findall(r"`(ailive_\w+)(?:\{[^}]*\})?`", (ROOT / "docs/operations.md").read_text()):
             self.assertIn(family, families)

@@ -7,6 +7,7 @@ import re
 import shutil
 import socket
 import sys
+import tempfile
 import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -42,9 +43,8 @@ class Doctor(StackTest):
         self.addCleanup(server.server_close)
         self.addCleanup(server.shutdown)
         healthy = f"http://127.0.0.1:{server.server_port}"
-        self.env.update(EXPORTER_URL=healthy, PROM_URL=healthy, AILIVE_RUNTIME_DIR=f"/dev/shm/ailive-doctor.{os.getpid()}")
+        self.env.update(EXPORTER_URL=healthy, PROM_URL=healthy, AILIVE_RUNTIME_DIR=tempfile.mkdtemp(prefix="ailive-doctor.", dir="/dev/shm"))
         self.runtime = pathlib.Path(self.env["AILIVE_RUNTIME_DIR"])
-        self.runtime.mkdir(mode=0o700)
         self.addCleanup(shutil.rmtree, self.runtime)
 
     def lines(self, *options, prefix=(), status=0, **env):

@@ -46,7 +46,7 @@ class Doomed(StackTest):
         return [path for path in self.runtime.iterdir() if path.is_dir()]
 
     def at_rest(self, sidecar):
-        wait_for("it is salvaged", lambda: not self.producers(), 60)
+        wait_for("it is salvaged", lambda: not self.producers())
         return sidecar.series()
 
     def expect(self, returned, series, run_id, dropped_before=0):

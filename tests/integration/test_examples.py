@@ -13,8 +13,9 @@ class Examples(StackTest):
         """Runs the example; every one of them decides ten times, two of the ten are rejects."""
         sidecar = Sidecar(self)
         self.run_ok(str(BIN.parent / name), self.ipc, env={**self.env, "LD_LIBRARY_PATH": str(BIN.parent / "lib")})
-        series = sidecar.series()
         run = f'run_id="{run_id}"'
+        for family in ("peaktrade_ai_decisions_total", "ailive_stage_latency_seconds_count"):
+            series = sidecar.wait_total(10, family, run)  # some may have come by the spool
         for decision, n in (("accept", 8), ("reject", 2)):
             self.assertEqual(n, total(series, "peaktrade_ai_decisions_total", run, f'decision="{decision}"'))
         self.assertEqual(8, total(series, "peaktrade_ai_actions_total", run, 'action="submit"'))

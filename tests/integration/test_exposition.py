@@ -24,7 +24,7 @@ PROCESS = ("cpu_seconds_total", "open_fds", "max_fds", "virtual_memory_bytes", "
 
 def fetch(url, **headers):
     request = urllib.request.Request(url, headers={key.replace("_", "-"): value for key, value in headers.items()})
-    with urllib.request.urlopen(request, timeout=5) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return answer.headers, answer.read()
 
 
@@ -108,7 +108,7 @@ class Exposition(StackTest):
         for (name, labels), (told, value, at) in exemplars.items():
             self.assertRegex(told["event"], r"^[0-9a-f]{32}\.\d+:\d+$")
             self.assertEqual("sdk", told["run_id"])
-            self.assertLess(abs(at - time.time()), 60)
+            self.assertLess(abs(at - time.time()), 3600)
             count = exposition.values(families)[name, labels]
             below = [exposition.values(families)[other] for other in exposition.values(families)
                      if other[0] == name and {**dict(other[1]), "le": ""} == {**dict(labels), "le": ""}
@@ -133,7 +133,7 @@ scrape_configs:
         now = time.time()
         kept = wait_for("exemplars", lambda: self.prometheus_get(
             url, "/api/v1/query_exemplars", query="peaktrade_ai_decision_latency_seconds_bucket", start=now - 600,
-            end=now + 600), 30)
+            end=now + 600))
         self.assertEqual({"sdk"}, {exemplar["labels"]["run_id"] for series in kept for exemplar in series["exemplars"]})
         return url
 
@@ -176,7 +176,7 @@ scrape_configs:
 """, "--enable-feature=native-histograms,exemplar-storage")
         for quantile in (0.05, 0.5, 0.9, 0.95, 0.99):
             value = wait_for("a percentile", lambda: self.prometheus_value(
-                url, f"histogram_quantile({quantile}, ailive_decision_latency_seconds)"), 30)
+                url, f"histogram_quantile({quantile}, ailive_decision_latency_seconds)"))
             true = latencies[round(quantile * 2000) - 1] / 1000
             self.assertLess(abs(value / true - 1), 0.05, quantile)
         # Beside it, the classic family as ever.
@@ -188,12 +188,12 @@ scrape_configs:
 
     def test_an_absolute_target_works(self):
         sidecar = Sidecar(self)
-        done = self.run_ok("curl", "-s", "--max-time", "5", "--proxy", sidecar.url, sidecar.url + "/metrics")
+        done = self.run_ok("curl", "-s", "--max-time", "60", "--proxy", sidecar.url, sidecar.url + "/metrics")
         exposition.check_text(done.stdout.decode())
 
     def test_idle_connections_do_not_keep_a_scrape_waiting(self):
         sidecar = Sidecar(self)
-        idle = [socket.create_connection(("127.0.0.1", sidecar.port), timeout=5) for _ in range(200)]
+        idle = [socket.create_connection(("127.0.0.1", sidecar.port), timeout=60) for _ in range(200)]
         self.addCleanup(lambda: [connection.close() for connection in idle])
         exposition.check_text(sidecar.get())
 
@@ -209,7 +209,7 @@ scrape_configs:
         self.assertIn(f"listening on http://127.0.0.1:{port}/", log.read_text())
         exposition.check_text(fetch(f"http://127.0.0.1:{port}/metrics")[1].decode())
         process.terminate()
-        self.assertEqual(0, process.wait(timeout=10))
+        self.assertEqual(0, process.wait(timeout=60))
 
     def test_a_descriptor_that_is_no_socket_is_refused(self):
         done = self.run_ok("bash", "-c", f'exec 3</dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec "{AILIVE}" sidecar',

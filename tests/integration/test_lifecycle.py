@@ -82,7 +82,7 @@ class Lifecycle(StackTest):
         self.assertIsNone(idle.poll())
         self.assertEqual([], self.descriptors_left(idle))
         idle.stdin.close()
-        self.assertEqual(0, idle.wait(timeout=10))
+        self.assertEqual(0, idle.wait(timeout=60))
 
     def start_exec(self):
         idle = subprocess.Popen([LIFECYCLE, "exec", str(self.folder / "exec.tally")], env=self.env_of("exec"),

@@ -20,7 +20,7 @@ class Live(StackTest):
         jsonl = self.folder / "events.jsonl"
         sidecar = Sidecar(self, "--jsonl", str(jsonl))
         self.prom = Prometheus(self, sidecar.port)
-        wait_for("the target is up", lambda: self.prom.value('max(up{job="ai_live"})') == 1.0, 30)
+        wait_for("the target is up", lambda: self.prom.value('max(up{job="ai_live"})') == 1.0)
 
         self.emit("--ipc", self.ipc, "--n", str(SDK_EVENTS), "--threads", "3", "--run-id", "sdk")
         self.emit("--out", str(jsonl), "--n", str(JSONL_EVENTS), "--run-id", "py")
@@ -28,14 +28,14 @@ class Live(StackTest):
             events.write("not json\n" + '{"v":2}\n')
 
         wait_for("every decision is in Prometheus", lambda: self.prom.value("sum(peaktrade_ai_decisions_total)") ==
-                 SDK_EVENTS + JSONL_EVENTS, 30)
+                 SDK_EVENTS + JSONL_EVENTS)
         self.assertEqual(3, len(self.prom.query('up{job=~"ai_live|peak_trade_web|shadow_mvs"}')))
         self.assertEqual([1.0], [value for _, value in self.prom.query("peaktrade_ai_live_heartbeat")])
         self.assertEqual((SDK_EVENTS + JSONL_EVENTS) / 3, self.prom.value("sum(peaktrade_ai_actions_total)"))
         self.assertEqual(2.0, self.prom.value("count(count by (run_id) (peaktrade_ai_decisions_total))"))
         self.assertEqual(2.0, self.prom.value("count(peaktrade_ai_last_event_timestamp_seconds_by_run_id)"))
         age = self.prom.value("max(clamp_min(time() - max by (source) (peaktrade_ai_last_event_timestamp_seconds), 0))")
-        self.assertLess(age, 60)
+        self.assertLess(age, 3600)
         self.assertEqual(SDK_EVENTS / 3, self.prom.value('sum(peaktrade_ai_decisions_total{run_id="sdk",reason="risk_limit"})'))
         self.assertEqual(2.0, self.prom.value("sum(peaktrade_ai_events_dropped_total)"))
         self.assertEqual(1.0, self.prom.value("sum(peaktrade_ai_events_parse_errors_total)"))
@@ -47,15 +47,15 @@ class Live(StackTest):
         with open(jsonl, "a") as events:
             events.write("not json\n")
         wait_for("the second round is in Prometheus", lambda: self.prom.value("sum(peaktrade_ai_decisions_total)") ==
-                 SDK_EVENTS + JSONL_EVENTS + 300, 30)
+                 SDK_EVENTS + JSONL_EVENTS + 300)
         ms = "histogram_quantile(%s, sum by (le) (rate(peaktrade_ai_decision_latency_ms_bucket[5m])))"
         # A third each at 2, 10 and 85 ms: both percentiles lie in the bucket (50, 100].
         for quantile in ("0.95", "0.99"):
-            value = wait_for("a percentile", lambda: self.prom.value(ms % quantile), 30)
+            value = wait_for("a percentile", lambda: self.prom.value(ms % quantile))
             self.assertTrue(50 < value <= 100, value)
         for family in ("parse_errors", "dropped"):
             increase = wait_for(f"an increase of {family}", lambda: [
-                v for _, v in self.prom.query(f"increase(peaktrade_ai_events_{family}_total[5m])") if v > 0], 30)
+                v for _, v in self.prom.query(f"increase(peaktrade_ai_events_{family}_total[5m])") if v > 0])
             self.assertTrue(increase)
 
         self.dashboard(sidecar)
@@ -63,7 +63,7 @@ class Live(StackTest):
     def dashboard(self, sidecar):
         """Every expression of the Grafana dashboard, with its variables filled in as Grafana would."""
         watch = self.start(str(BIN / "ailive-demo-watch"), self.ipc)  # stages
-        wait_for("stages", lambda: self.prom.query("ailive_stage_latency_seconds_count > 1"), 30)
+        wait_for("stages", lambda: self.prom.query("ailive_stage_latency_seconds_count > 1"))
         fill = {"$job": "ai_live", "$instance": ".*", "$run_id": ".*", "$__rate_interval": "1m", "$__range": "1h"}
         dashboard = json.loads(DASHBOARD.read_text())
         panels = [[target["expr"] for target in panel["targets"]] for panel in dashboard["panels"] if "targets" in panel]
@@ -77,9 +77,9 @@ class Live(StackTest):
             for family in re.findall(r"\b(?:ailive|peaktrade_ai)_\w+", " ".join(panel)):
                 self.assertIn(f"# TYPE {re.sub('_(bucket|count)$', '', family)} ", page)
             # Each must be valid; of some, nothing is there: here nothing is lost and nothing comes twice.
-            wait_for(panel, lambda: any([self.prom.query(expression) for expression in panel]), 30)
+            wait_for(panel, lambda: any([self.prom.query(expression) for expression in panel]))
         watch.terminate()
-        self.assertEqual(0, watch.wait(timeout=10))
+        self.assertEqual(0, watch.wait(timeout=60))
 
     def test_promtool_finds_only_what_the_contract_forces(self):
         sidecar = Sidecar(self)
@@ -97,7 +97,7 @@ class Live(StackTest):
                        "ailive_stage_latency_seconds_count"):
             wait_for(family, lambda: any(name.startswith(family + "{") for name in sidecar.series()))
         watch.terminate()
-        self.assertEqual(0, watch.wait(timeout=10))
+        self.assertEqual(0, watch.wait(timeout=60))
         time.sleep(0.2)
         series = sidecar.series()
         decisions = sum(v for n, v in series.items() if n.startswith("peaktrade_ai_decisions_total{"))

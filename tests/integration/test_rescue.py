@@ -64,7 +64,7 @@ class Rescue(StackTest):
             series = sidecar.series()
             return total(series, COUNTED) + total(series, DROPPED)
 
-        wait_for(f"{recorded} are accounted for", lambda: accounted() >= recorded, seconds=60)
+        wait_for(f"{recorded} are accounted for", lambda: accounted() >= recorded)
         wait_for("the spool is read", lambda: total(sidecar.series(), "ailive_source_lag_bytes") == 0)
         time.sleep(0.5)
         self.assertTrue(recorded <= accounted() <= recorded + 3, f"{recorded} recorded, {accounted()} accounted for")

@@ -79,7 +79,7 @@ class Runbook(OperatorTest):
         holder = self.start("python3", "-c", "import socket, sys, time\ns = socket.create_server(('127.0.0.1', "
                             f"{port}))\ntime.sleep(60)")
         wait_for("the port is taken", lambda: b"in use" in self.run_ok(AILIVE, "port", port, status=None).stdout)
-        self.follow("Port busy", fill=[("4711", str(holder.pid)), ("sleep 1", "sleep 0.3")])
+        self.follow("Port busy", fill=[("4711", str(holder.pid)), ("sleep 1", "sleep 0.1")])
 
     def test_state_that_is_damaged(self):
         sidecar = Sidecar(self)

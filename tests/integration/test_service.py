@@ -29,8 +29,8 @@ class Manager:
         except BlockingIOError:
             return self.lines
 
-    def wait(self, line, count=1, seconds=20):
-        wait_for(f"{count} of {line} in {self.lines}", lambda: self.take().count(line) >= count, seconds)
+    def wait(self, line, count=1):
+        wait_for(f"{count} of {line} in {self.lines}", lambda: self.take().count(line) >= count)
 
 
 class Service(StackTest):
@@ -53,7 +53,7 @@ class Service(StackTest):
         manager = Manager(self)
         (self.folder / "state").write_text("a file where a folder belongs")
         sidecar = self.managed(manager)
-        self.assertEqual(1, sidecar.process.wait(timeout=20))
+        self.assertEqual(1, sidecar.process.wait(timeout=60))
         manager.wait(next((line for line in manager.take() if line.startswith("STATUS=")), "STATUS=..."))
         self.assertIn("state", manager.lines[0])
         self.assertNotIn("READY=1", manager.lines)
@@ -63,8 +63,8 @@ class Service(StackTest):
         sidecar = self.managed(manager, WATCHDOG_USEC="3000000")
         manager.wait("WATCHDOG=1", 3)
         sidecar.process.send_signal(signal.SIGSTOP)
-        wait_for("it has stopped", lambda: "T (stopped)" in
-                 pathlib.Path(f"/proc/{sidecar.process.pid}/status").read_text())
+        wait_for("each of its threads has stopped", lambda: all("T (stopped)" in path.read_text() for path in
+                 pathlib.Path(f"/proc/{sidecar.process.pid}/task").glob("*/status")))
         seen = manager.take().count("WATCHDOG=1")
         time.sleep(2)
         self.assertEqual(seen, manager.take().count("WATCHDOG=1"))
@@ -104,7 +104,7 @@ class Service(StackTest):
         self.start(AILIVE, "emit", "--ipc", self.ipc, "--n", "3000", "--interval-ms", "1")
         wait_for("it says so", lambda: [line for line in manager.take() if line.startswith("STATUS=Not committing: ")])
         self.run_ok("prlimit", "--pid", str(sidecar.process.pid), "--fsize=unlimited:unlimited")
-        manager.wait(f"STATUS=Serving port {sidecar.port}", 2, 30)
+        manager.wait(f"STATUS=Serving port {sidecar.port}", 2)
 
 
 if __name__ == "__main__":

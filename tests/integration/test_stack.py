@@ -193,7 +193,7 @@ class Activity(OperatorTest):
 
 class Mock(OperatorTest):
     def get(self, port, path):
-        return urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5).read().decode()
+        return urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60).read().decode()
 
     def test_the_mock_says_what_it_is_and_never_changes(self):
         web, shadow = self.ports["AILIVE_WEB_PORT"], self.ports["AILIVE_SHADOW_PORT"]
@@ -208,7 +208,7 @@ class Mock(OperatorTest):
         self.assertRegex(self.run_ok(AILIVE, "port", str(web), status=1).stdout.decode(),
                          rf"^port {web} .* in use by pid {mock.pid} \(ailive\)\n$")
         mock.terminate()
-        self.assertEqual(0, mock.wait(timeout=10))
+        self.assertEqual(0, mock.wait(timeout=60))
         self.run_ok(AILIVE, "port", str(web), str(shadow))
         for wrong in ([], ["x"], ["0"], ["65536"]):
             self.run_ok(AILIVE, "port", *wrong, status=2)

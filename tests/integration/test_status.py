@@ -65,7 +65,7 @@ class Status(StackTest):
 
     def test_a_producer_is_named_by_its_pid_and_component(self):
         producer = self.start(AILIVE, "emit", "--ipc", self.ipc, "--component", "gamma", "--run-id", "r7",
-                              "--n", "500", "--interval-ms", "20")
+                              "--n", "0", "--interval-ms", "20")
         wait_for("the producer's rate", lambda: [row for row in status(self.sidecar)["producers"]["rows"]
                                                  if row["recorded_per_s"] > 0])
         now = status(self.sidecar)
@@ -115,7 +115,7 @@ class Status(StackTest):
                             ("/chart.js", "text/javascript"), ("/favicon.svg", "image/svg+xml")):
             for encoding in ("gzip", "identity"):
                 request = urllib.request.Request(self.sidecar.url + path, headers={"Accept-Encoding": encoding})
-                with urllib.request.urlopen(request, timeout=5) as answer:
+                with urllib.request.urlopen(request, timeout=60) as answer:
                     self.assertTrue(answer.headers["Content-Type"].startswith(start), path)
                     self.assertTrue(answer.headers["Content-Security-Policy"].startswith("default-src 'none'; "))
                     self.assertNotIn("unsafe", answer.headers["Content-Security-Policy"])

@@ -27,14 +27,19 @@ class Top(StackTest):
 
     def tmux(self, *command):
         return subprocess.run(("tmux", "-S", str(self.folder / "tmux"), *command), env=self.env, check=True,
-                              capture_output=True, timeout=20).stdout.decode()
+                              capture_output=True, timeout=60).stdout.decode()
 
     def screen(self):
         return self.tmux("capture-pane", "-p")
 
+    def full_screen(self):
+        """Not one that is being drawn."""
+        screen = self.screen()
+        return screen if "BYTES BEHIND" in screen and "alpha rejects most" in screen and screen == self.screen() else None
+
     def start_top(self):
         self.addCleanup(subprocess.run, ("tmux", "-S", str(self.folder / "tmux"), "kill-server"), capture_output=True,
-                        timeout=20)
+                        timeout=60)
         self.tmux("-f", "/dev/null", "new-session", "-d", "-x", "100", "-y", "40",
                   f"{AILIVE} top --url {self.sidecar.url}; echo ended with $?; sleep 60")
 
@@ -64,9 +69,8 @@ class Top(StackTest):
 
     def test_a_terminal_is_live_resizes_says_stopped_and_q_quits(self):
         self.start_top()
-        wait_for("the screen is full", lambda: "BYTES BEHIND" in self.screen())
-        wait_for("the history has all", lambda: "alpha rejects most" in self.screen())
-        self.values(re.sub(r" +$", "", self.screen(), flags=re.M))
+        screen = wait_for("the screen is full and the history has all", self.full_screen)
+        self.values(re.sub(r" +$", "", screen, flags=re.M))
         with open(self.events, "a", encoding="utf-8") as file:
             file.write(line("beta", "accept") * 5)
         wait_for("it goes on", lambda: re.search(r"decisions +125 ", self.screen()))

@@ -60,7 +60,7 @@ class Units(StackTest):
         sidecar.wait_total(31, "peaktrade_ai_decisions_total")
         child = int(trace.read_text().split()[0])
         os.kill(child, signal.SIGTERM)
-        self.assertEqual(0, sidecar.process.wait(timeout=20))
+        self.assertEqual(0, sidecar.process.wait(timeout=60))
         called = set(re.findall(r"^\d+ +(\w+)\(", trace.read_text(), re.M))
         self.assertIn("fdatasync" if "fdatasync" in called else "fsync", called)
         self.assertEqual(set(), called - self.allowed())

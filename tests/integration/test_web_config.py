@@ -42,7 +42,7 @@ class WebConfig(StackTest):
         return base
 
     def curl(self, *arguments, status=0):
-        return self.run_ok("curl", "-sS", "--max-time", "10", *arguments, status=status).stdout.decode()
+        return self.run_ok("curl", "-sS", "--max-time", "60", *arguments, status=status).stdout.decode()
 
     def test_tls_serves_and_plain_does_not(self):
         base = self.certificate("server")
@@ -63,7 +63,7 @@ class WebConfig(StackTest):
         sidecar = WebSidecar(self, "--web.config.file", web)
         url = f"https://127.0.0.1:{sidecar.port}/metrics"
         exposition.check_text(self.curl("--cacert", base + ".pem", url))
-        self.run_ok("curl", "-sS", "--max-time", "10", "--cacert", base + ".pem", "--tls-max", "1.2", url, status=35)
+        self.run_ok("curl", "-sS", "--max-time", "60", "--cacert", base + ".pem", "--tls-max", "1.2", url, status=35)
 
     def test_a_client_needs_a_certificate_of_the_authority(self):
         server, authority = self.certificate("server"), self.certificate("authority")
@@ -73,7 +73,7 @@ class WebConfig(StackTest):
                "  client_auth_type: ")
         for policy, without in (("RequireAndVerifyClientCert", False), ("VerifyClientCertIfGiven", True)):
             sidecar = WebSidecar(self, "--web.config.file", self.file(tls + policy + "\n"))
-            get = ["curl", "-sS", "--max-time", "10", "--cacert", server + ".pem",
+            get = ["curl", "-sS", "--max-time", "60", "--cacert", server + ".pem",
                    f"https://127.0.0.1:{sidecar.port}/metrics"]
 
             def answered(*arguments):
@@ -113,14 +113,14 @@ scrape_configs:
   basic_auth: {{username: alice, password: open sesame}}
   static_configs: [{{targets: ["127.0.0.1:{sidecar.port}"]}}]
 """)
-        wait_for("the target is up", lambda: self.prometheus_value(url, 'up{job="ai_live"}') == 1, 30)
+        wait_for("the target is up", lambda: self.prometheus_value(url, 'up{job="ai_live"}') == 1)
 
     def hashed(self, password):
         return crypt.crypt(password, crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=16))
 
     def status(self, *arguments):
         """The HTTP status, or 000."""
-        return self.run_ok("bash", "-c", '"$@"; true', "bash", "curl", "-s", "--max-time", "10", "-o", "/dev/null",
+        return self.run_ok("bash", "-c", '"$@"; true', "bash", "curl", "-s", "--max-time", "60", "-o", "/dev/null",
                            "-w", "%{http_code}", *arguments).stdout.decode()
 
     def test_a_changed_file_is_in_force_without_a_restart(self):
@@ -129,17 +129,17 @@ scrape_configs:
         address = f"127.0.0.1:{sidecar.port}/metrics"
         self.assertEqual("200", self.status("-u", "alice:one", "http://" + address))
         self.file(second)
-        wait_for("the new password", lambda: self.status("-u", "alice:two", "http://" + address) == "200", 30)
+        wait_for("the new password", lambda: self.status("-u", "alice:two", "http://" + address) == "200")
         self.assertEqual("401", self.status("-u", "alice:one", "http://" + address))
 
         base = self.certificate("server")
         self.file(second + "tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n")
         get = ("-u", "alice:two", "--cacert", base + ".pem", "https://" + address)
-        wait_for("TLS", lambda: self.status(*get) == "200", 30)
+        wait_for("TLS", lambda: self.status(*get) == "200")
         self.assertEqual("000", self.status("-u", "alice:two", "http://" + address))
         self.certificate("server")  # renewed under the same name; get takes it from the same file
-        wait_for("the new certificate", lambda: self.status(*get) == "200", 30)
-        wait_for("the last is said", lambda: sidecar.log().count("configuration has changed and is in force") == 3, 30)
+        wait_for("the new certificate", lambda: self.status(*get) == "200")
+        wait_for("the last is said", lambda: sidecar.log().count("configuration has changed and is in force") == 3)
         self.assertEqual(0, sidecar.stop())
 
     def test_a_broken_change_keeps_the_configuration_and_is_said_once(self):
@@ -150,14 +150,14 @@ scrape_configs:
         for text, words in (("basic_auth_user: 1\n", "web.yml:1: 'basic_auth_user' is not understood"),
                             ("", "web.yml is empty; if neither TLS nor users are wanted, write {} into it")):
             self.file(text)
-            wait_for("the warning", lambda words=words: words in sidecar.log(), 30)
+            wait_for("the warning", lambda words=words: words in sidecar.log())
             self.assertEqual(["200", "401"], [self.status("-u", "alice:one", url), self.status(url)])
         (self.folder / "web.yml").unlink()
-        wait_for("the warning", lambda: "cannot read" in sidecar.log(), 30)
+        wait_for("the warning", lambda: "cannot read" in sidecar.log())
         self.assertEqual("401", self.status(url))
         self.file("{}\n")
-        wait_for("nobody is asked", lambda: self.status(url) == "200", 30)
-        wait_for("that is said", lambda: "configuration has changed and is in force" in sidecar.log(), 30)
+        wait_for("nobody is asked", lambda: self.status(url) == "200")
+        wait_for("that is said", lambda: "configuration has changed and is in force" in sidecar.log())
         self.assertEqual(3, sidecar.log().count(kept), sidecar.log())
         self.assertEqual(1, sidecar.log().count("configures neither TLS nor users"))
 
@@ -173,7 +173,7 @@ scrape_configs:
                  "tls_server_config:\n  cert_file: server.pem\n  key_file: other.key\n": "cannot be used"}
         for text, words in cases.items():
             sidecar = WebSidecar(self, "--web.config.file", self.file(text), ready=False)
-            self.assertEqual(1, sidecar.process.wait(timeout=10))
+            self.assertEqual(1, sidecar.process.wait(timeout=60))
             self.assertIn(words, sidecar.log())
 
 

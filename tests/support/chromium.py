@@ -24,11 +24,11 @@ class Chromium:
                                   stderr=open(os.devnull, "wb"))
         test.addCleanup(self.stop)
         active = self.folder / "DevToolsActivePort"
-        wait_for("chromium listens", lambda: active.exists() and active.read_text().count("\n"), 60)
+        wait_for("chromium listens", lambda: active.exists() and active.read_text().count("\n"))
         port = int(active.read_text().split()[0])
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=60) as answer:
             page = next(target for target in json.load(answer) if target["type"] == "page")
-        self.socket = websocket.create_connection(page["webSocketDebuggerUrl"], timeout=30, suppress_origin=True)
+        self.socket = websocket.create_connection(page["webSocketDebuggerUrl"], timeout=60, suppress_origin=True)
         self.last, self.complaints, self.asked = 0, [], []
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
@@ -62,6 +62,14 @@ class Chromium:
 
     def open(self, url):
         self.call("Page.navigate", url=url)
+        wait_for(f"{url} is loaded", lambda: self.loaded(url))
+
+    def loaded(self, url):
+        """While one page gives way to another there may be nothing that an expression could run in."""
+        try:
+            return self.run("document.readyState == 'complete' && location.href").startswith(url)
+        except (AssertionError, AttributeError):
+            return False
 
     def run(self, expression):
         """The value of a JavaScript expression in the page."""

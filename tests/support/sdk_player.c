@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define ROW_BYTES 4096
+#define FLUSH_MS  60000
 
 static struct ailive *telemetry;
 
@@ -73,12 +74,13 @@ int main(int argc, char **argv)
     int status;
 
     options.ipc_url = argc > 1 ? argv[1] : NULL;
+    options.spool_after_ms = FLUSH_MS; /* a sidecar that a loaded machine keeps waiting is no reason */
     status = ailive_open(&options, &telemetry);
     if (status != AILIVE_OK)
         die("cannot open", options.ipc_url, status);
     while (fgets(row, sizeof(row), stdin))
         play(row);
-    status = ailive_flush(telemetry, 10000);
+    status = ailive_flush(telemetry, FLUSH_MS);
     ailive_stats(telemetry, &stats);
     if (status != AILIVE_OK || stats.shipped != stats.recorded)
         die("not everything was acknowledged by", options.ipc_url, status);

@@ -6,6 +6,7 @@ folder of the programs under test.
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -32,13 +33,40 @@ def golden(name):
     return bytes.fromhex("".join(line.split("#")[0] for line in lines))
 
 
+# Of whoever started the tests: a proxy, a service manager. Nothing of theirs is for what runs here.
+for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NOTIFY_SOCKET",
+             "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
+    os.environ.pop(name, None)
+
+PATIENCE_S = 60  # of every bounded wait: generous, because nothing is asserted by it but that the end comes
+claimed = []     # what holds the ports that free_port() gave; the kernel lets go of them with the process
+
+
+def ports():
+    """Below those that the kernel gives to outgoing connections: one of these would take a port that was free."""
+    lowest = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    candidates = list(range(10000, lowest)) or list(range(1024, 65536))
+    random.SystemRandom().shuffle(candidates)
+    return candidates
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port on which nobody listens, for this process alone: tests that run beside it get others."""
+    for port in ports():
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0ailive-test-port-{port}")
+            with socket.socket() as probe:
+                probe.bind(("", port))
+        except OSError:
+            claim.close()
+            continue
+        claimed.append(claim)
+        return port
+    raise AssertionError("no port is free")
 
 
-def wait_for(what, condition, seconds=20.0):
+def wait_for(what, condition, seconds=PATIENCE_S):
     """Polls condition() until it gives something true; the bounded wait of every test."""
     end = time.monotonic() + seconds
     while True:
@@ -91,7 +119,7 @@ class Sidecar:
 
     def get(self, path="/metrics", method="GET"):
         request = urllib.request.Request(self.url + path, method=method)
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             return answer.read().decode()
 
     def ready(self):
@@ -105,18 +133,18 @@ class Sidecar:
     def series(self):
         return parse_series(self.get())
 
-    def wait_total(self, expected, prefix, *parts, seconds=20.0):
+    def wait_total(self, expected, prefix, *parts):
         """Waits until the sum is expected, sees that it stays there, and gives all series."""
         wait_for(f"{prefix} {parts} = {expected}, is {total(self.series(), prefix, *parts)}",
-                 lambda: total(self.series(), prefix, *parts) >= expected, seconds)
+                 lambda: total(self.series(), prefix, *parts) >= expected)
         time.sleep(0.1)
         series = self.series()
         self.test.assertEqual(expected, total(series, prefix, *parts))
         return series
 
-    def stop(self, number=signal.SIGTERM, seconds=10):
+    def stop(self, number=signal.SIGTERM):
         self.process.send_signal(number)
-        return self.process.wait(timeout=seconds)
+        return self.process.wait(timeout=PATIENCE_S)
 
 
 class Prometheus:
@@ -133,18 +161,18 @@ class Prometheus:
         self.url = f"http://127.0.0.1:{free_port()}"
         test.start("prometheus", f"--config.file={test.folder}/prometheus.yml", "--log.level=warn",
                    f"--storage.tsdb.path={test.folder}/tsdb", "--web.listen-address=" + self.url[len("http://"):])
-        wait_for("prometheus is ready", self.ready, 30)
+        wait_for("prometheus is ready", self.ready)
 
     def ready(self):
         try:
-            urllib.request.urlopen(self.url + "/-/ready", timeout=2).read()
+            urllib.request.urlopen(self.url + "/-/ready", timeout=PATIENCE_S).read()
             return True
         except OSError:
             return False
 
     def query(self, expression):
         url = self.url + "/api/v1/query?" + urllib.parse.urlencode({"query": expression})
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=PATIENCE_S) as answer:
             body = json.load(answer)
         self.test.assertEqual("success", body["status"])
         return [(item["metric"], float(item["value"][1])) for item in body["data"]["result"]]
@@ -196,17 +224,22 @@ class StackTest(unittest.TestCase):
                 stream.close()
         return process
 
-    def run_ok(self, *command, env=None, seconds=60, status=0):
+    def run_ok(self, *command, env=None, seconds=2 * PATIENCE_S, status=0):
         done = subprocess.run(command, env=env or self.env, stdin=subprocess.DEVNULL, capture_output=True,
                               timeout=seconds)
         self.assertEqual(status, done.returncode, f"{command}\n{done.stdout.decode()}\n{done.stderr.decode()}")
         return done
 
-    def emit(self, *options, env=None, seconds=60):
+    def emit(self, *options, env=None, seconds=2 * PATIENCE_S):
         """Runs `ailive emit` to its end and gives its closing JSON line."""
         done = self.run_ok(AILIVE, "emit", "--interval-ms", "0", *options, env=env, seconds=seconds)
         return json.loads(done.stdout)
 
+    def emit_all(self, n, *options, env=None):
+        """Emits n, each of which is safe then: with the sidecar, or, after a second without an answer, in the spool."""
+        closing = self.emit("--n", str(n), *options, env=env)
+        self.assertEqual((n, n), (closing["recorded"], closing["shipped"] + closing["spooled"]))
+        return closing
 
     def prometheus(self, config, *options):
         """Starts Debian's Prometheus with this configuration on a free port; gives its URL."""
@@ -214,19 +247,19 @@ class StackTest(unittest.TestCase):
         url = f"http://127.0.0.1:{free_port()}"
         self.start("prometheus", f"--config.file={self.folder}/prometheus.yml", "--log.level=warn",
                    f"--storage.tsdb.path={self.folder}/tsdb", "--web.listen-address=" + url[len("http://"):], *options)
-        wait_for("prometheus is ready", lambda: self.prometheus_ready(url), 30)
+        wait_for("prometheus is ready", lambda: self.prometheus_ready(url))
         return url
 
     def prometheus_ready(self, url):
         try:
-            urllib.request.urlopen(url + "/-/ready", timeout=2).read()
+            urllib.request.urlopen(url + "/-/ready", timeout=PATIENCE_S).read()
             return True
         except OSError:
             return False
 
     def prometheus_get(self, url, path, **parameters):
         """The `data` of an answer of its HTTP API."""
-        with urllib.request.urlopen(url + path + "?" + urllib.parse.urlencode(parameters), timeout=5) as answer:
+        with urllib.request.urlopen(url + path + "?" + urllib.parse.urlencode(parameters), timeout=PATIENCE_S) as answer:
             body = json.load(answer)
         self.assertEqual("success", body["status"])
         return body["data"]

@@ -25,7 +25,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define WAIT_MS 20000
+#define WAIT_MS 60000
 
 #if defined(__SANITIZE_THREAD__)
 #define UNDER_TSAN 1

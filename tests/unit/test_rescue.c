@@ -160,7 +160,7 @@ static bool folder_gone(void)
 
 static bool within(bool (*condition)(void))
 {
-    for (unsigned i = 0; i < 2000; i++) {
+    for (unsigned i = 0; i < 6000; i++) {
         if (condition())
             return true;
         usleep(10000);

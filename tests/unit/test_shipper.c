@@ -24,7 +24,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define WAIT_MS 20000
+#define WAIT_MS 60000
 
 static char base[64], runtime_dir[80], spool_dir[80], url[96];
 static struct rep_peer peer;

@@ -960,7 +960,7 @@ static void a_failed_commit_of_the_spool_loses_and_doubles_nothing(void **contex
 
 static bool within(bool (*condition)(void))
 {
-    for (unsigned i = 0; i < 500; i++) {
+    for (unsigned i = 0; i < 6000; i++) {
         if (condition())
             return true;
         usleep(10000);

@@ -23,7 +23,7 @@
 #include <time.h>
 
 #define ROWS       5u
-#define WAIT_MS    5000
+#define WAIT_MS    60000
 #define SILENCE_MS 300 /* how long no reply counts as none */
 
 static struct aggregate *aggregate;

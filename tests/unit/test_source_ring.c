@@ -69,7 +69,7 @@ static uint64_t dropped(const char *reason)
 
 static bool within(bool (*condition)(void))
 {
-    for (unsigned i = 0; i < 800; i++) {
+    for (unsigned i = 0; i < 6000; i++) {
         if (condition())
             return true;
         usleep(10000);
@@ -442,13 +442,13 @@ static void a_gap_waits_for_the_spool_and_is_not_lost(void **context)
     ring_put(ring_make(10, 12));
     owner_dies();
     ring_source_up(spools);
-    for (unsigned i = 0; i < 20 && counted() < 2; i++)
+    for (unsigned i = 0; i < 600 && counted() < 2; i++)
         usleep(100000);
     usleep(1500000); /* more than one look: it still waits, because the spool was not read */
     assert_int_equal(counted(), 2);
     assert_int_equal(dropped("lost"), 0);
     assert_true(file_there(path_of("ring-1")));
-    for (unsigned i = 0; i < 800 && !one_salvaged(); i++) {
+    for (unsigned i = 0; i < 6000 && !one_salvaged(); i++) {
         spool_reader_tick(spools);
         usleep(10000);
     }
@@ -530,7 +530,7 @@ static void a_producer_is_forgotten_only_without_folder_connection_and_spool(voi
     assert_int_equal(source_ring_open(&options, ingest, &source, error, sizeof(error)), 0);
     assert_true(remembered(spools)); /* it lives */
     owner_dies();
-    for (unsigned i = 0; i < 800 && !one_salvaged(); i++) {
+    for (unsigned i = 0; i < 6000 && !one_salvaged(); i++) {
         spool_reader_tick(spools);
         usleep(10000);
     }

@@ -31,7 +31,7 @@ class Stack(StackTest):
         super().setUp()
         self.env.update(PYTHONPATH=BUILT, PYTHONDONTWRITEBYTECODE="1")
 
-    def python(self, *arguments, env=None, status=0, seconds=60):
+    def python(self, *arguments, env=None, status=0, seconds=120):
         """Runs a program of these tests, or -m or -c something, to its end; gives what it printed."""
         first, *rest = map(str, arguments)
         command = [first, *rest] if first.startswith("-") else [str(PROGRAMS / first), *rest]

@@ -9,5 +9,5 @@ with ailive.open(component="execution_watch", run_id="paper_7") as client:
         client.decision("reject", reason="risk_limit", latency=0.002, action="none")
     client.action("fill")
     client.stage("order_router", 0.0004)
-    client.flush(5.0)
+    client.flush(60.0)
     print(json.dumps(client.stats()._asdict()))
