@@ -1,7 +1,8 @@
 /* nng_listener.c - one URL at which producers connect; see nng_listener.h.
  *
  * Place on the route: producers -> [nng_listener] -> source_nng. Owns nng's listener, the pending accept and,
- * for ipc, the socket's lock file. nng's threads run accepted(); nothing here blocks them.
+ * for ipc, the socket and its lock file. nng's threads run accepted(); nothing here blocks them. All else is
+ * called by the thread that opened it.
  */
 #include "nng_listener.h"
 
@@ -23,6 +24,9 @@
 
 struct nng_listener {
     struct url url;
+    char ipc_url[URL_MAX_BYTES]; /* URL_IPC: to listen at again */
+    dev_t socket_dev;            /* URL_IPC: which socket is ours */
+    ino_t socket_ino;
     nng_listener_fn connected;
     void *context;
     int lock_fd;
@@ -101,21 +105,56 @@ static int socket_folder(const char *path, char *error, size_t cap)
     return made == 0 ? 0 : failure_say(error, cap, "folder %s of the socket: %s", folder, strerror(made));
 }
 
+static void socket_lock_path(const char *path, char out[PATHS_SOCKET_BYTES + 8])
+{
+    snprintf(out, PATHS_SOCKET_BYTES + 8, "%s.lock", path);
+}
+
 /* The lock comes before everything: an old listener that closes removes its successor's socket. */
-static int socket_claim(struct nng_listener *listener, const char *path, char *error, size_t cap)
+static int socket_lock(struct nng_listener *listener, const char *path, char *error, size_t cap)
 {
     char lock_path[PATHS_SOCKET_BYTES + 8], owner[32];
+    int lock_fd;
 
     if (socket_folder(path, error, cap) != 0)
         return -1;
-    snprintf(lock_path, sizeof(lock_path), "%s.lock", path);
-    listener->lock_fd = folder_lock_take(AT_FDCWD, lock_path, owner, sizeof(owner));
-    if (listener->lock_fd < 0 && errno == EAGAIN)
+    socket_lock_path(path, lock_path);
+    lock_fd = folder_lock_take(AT_FDCWD, lock_path, owner, sizeof(owner));
+    if (lock_fd < 0 && errno == EAGAIN)
         return failure_say(
             error, cap, "another sidecar (pid %s) listens on %s; end it, or name another socket with --ipc",
             owner, path);
-    if (listener->lock_fd < 0)
+    if (lock_fd < 0)
         return failure_say(error, cap, "socket %s: cannot make its lock file: %s", path, strerror(errno));
+    if (listener->lock_fd >= 0)
+        close(listener->lock_fd);
+    listener->lock_fd = lock_fd;
+    return 0;
+}
+
+static bool socket_lock_in_place(const struct nng_listener *listener)
+{
+    char lock_path[PATHS_SOCKET_BYTES + 8];
+    struct stat ours, there;
+
+    socket_lock_path(listener->url.path, lock_path);
+    return fstat(listener->lock_fd, &ours) == 0 && lstat(lock_path, &there) == 0 &&
+           ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+}
+
+static bool socket_in_place(const struct nng_listener *listener)
+{
+    struct stat there;
+
+    return listener->stream != NULL && lstat(listener->url.path, &there) == 0 &&
+           there.st_dev == listener->socket_dev && there.st_ino == listener->socket_ino;
+}
+
+/* Ours to make: the lock, then nothing living at the path. */
+static int socket_claim(struct nng_listener *listener, const char *path, char *error, size_t cap)
+{
+    if (socket_lock(listener, path, error, cap) != 0)
+        return -1;
     return socket_clear(path, error, cap);
 }
 
@@ -200,7 +239,43 @@ static int listener_prepare(struct nng_listener *listener, const struct nng_list
     }
 }
 
-/* ---- opening and closing ---- */
+/* ---- opening, keeping and closing ---- */
+
+static void ipc_note(struct nng_listener *listener)
+{
+    struct stat made;
+
+    if (listener->url.road != URL_IPC || lstat(listener->url.path, &made) != 0)
+        return; /* removed already: the next look finds another one, or none, at the path */
+    listener->socket_dev = made.st_dev;
+    listener->socket_ino = made.st_ino;
+}
+
+static int listener_begin(struct nng_listener *listener, const struct nng_listener_options *options)
+{
+    int rc = nng_stream_listener_alloc(&listener->stream, options->url);
+
+    if (rc == 0)
+        rc = listener_prepare(listener, options);
+    if (rc == 0)
+        rc = nng_stream_listener_listen(listener->stream);
+    if (rc == 0)
+        rc = nng_aio_alloc(&listener->accepting, accepted, listener);
+    if (rc == 0)
+        ipc_note(listener);
+    return rc;
+}
+
+static void listener_end(struct nng_listener *listener)
+{
+    if (listener->accepting != NULL)
+        nng_aio_free(listener->accepting);
+    if (listener->stream != NULL)
+        nng_stream_listener_free(listener->stream);
+    listener->accepting = NULL;
+    listener->stream = NULL;
+    listener->paused = false;
+}
 
 static int listener_listen(struct nng_listener *listener, const struct nng_listener_options *options,
                            char *error, size_t cap)
@@ -211,13 +286,7 @@ static int listener_listen(struct nng_listener *listener, const struct nng_liste
         return -1;
     if (listener->url.road == URL_TLS && tls_prepare(listener, options, error, cap) != 0)
         return -1;
-    rc = nng_stream_listener_alloc(&listener->stream, options->url);
-    if (rc == 0)
-        rc = listener_prepare(listener, options);
-    if (rc == 0)
-        rc = nng_stream_listener_listen(listener->stream);
-    if (rc == 0)
-        rc = nng_aio_alloc(&listener->accepting, accepted, listener);
+    rc = listener_begin(listener, options);
     return rc == 0 ? 0 : failure_say(error, cap, "cannot listen on %s: %s", options->url, nng_strerror(rc));
 }
 
@@ -240,6 +309,7 @@ int nng_listener_open(const struct nng_listener_options *options, nng_listener_f
         nng_listener_free(listener);
         return -1;
     }
+    snprintf(listener->ipc_url, sizeof(listener->ipc_url), "%s", options->url);
     *out = listener;
     return 0;
 }
@@ -249,8 +319,34 @@ void nng_listener_accept(struct nng_listener *listener)
     nng_stream_listener_accept(listener->stream, listener->accepting);
 }
 
+/* nng's close removes whatever lies at the path: so the lock and a look at the path come first. */
+int nng_listener_keep(struct nng_listener *listener, char *error, size_t error_cap)
+{
+    const struct nng_listener_options options = {.url = listener->ipc_url};
+    const char *path = listener->url.path;
+    int rc;
+
+    if (listener->url.road != URL_IPC || (socket_lock_in_place(listener) && socket_in_place(listener)))
+        return 0;
+    if (!socket_lock_in_place(listener) && socket_lock(listener, path, error, error_cap) != 0)
+        return -1;
+    if (!socket_in_place(listener) && socket_clear(path, error, error_cap) != 0)
+        return -1;
+    nng_listener_stop(listener);
+    listener_end(listener);
+    rc = listener_begin(listener, &options);
+    if (rc != 0) {
+        listener_end(listener);
+        return failure_say(error, error_cap, "cannot listen on %s: %s", options.url, nng_strerror(rc));
+    }
+    nng_listener_accept(listener);
+    return 1;
+}
+
 void nng_listener_stop(struct nng_listener *listener)
 {
+    if (listener->stream == NULL) /* it could not be made again */
+        return;
     nng_stream_listener_close(listener->stream);
     nng_aio_stop(listener->accepting);
 }
@@ -259,10 +355,7 @@ void nng_listener_free(struct nng_listener *listener)
 {
     if (listener == NULL)
         return;
-    if (listener->accepting != NULL)
-        nng_aio_free(listener->accepting);
-    if (listener->stream != NULL)
-        nng_stream_listener_free(listener->stream);
+    listener_end(listener);
     if (listener->tls != NULL)
         nng_tls_config_free(listener->tls);
     if (listener->lock_fd >= 0)

@@ -34,6 +34,11 @@ int nng_listener_open(const struct nng_listener_options *options, nng_listener_f
 
 void nng_listener_accept(struct nng_listener *listener);
 
+/* Whether producers still find it; once a second, on the thread that opened it. An ipc socket that was
+ * removed, with its folder or alone, is made again as at the opening, its lock first; connections that are
+ * open stay. 0: it was in place. 1: made again. -1: error says why not; the next call tries again. */
+int nng_listener_keep(struct nng_listener *listener, char *error, size_t error_cap);
+
 /* Accepts no more; returns when connected() is not running and will not. */
 void nng_listener_stop(struct nng_listener *listener);
 

@@ -87,6 +87,8 @@ struct source_nng {
     struct batch_storage storage;
     struct rows rows;
     struct log_condition withheld;
+
+    struct log_condition unreachable; /* the ticking thread's */
 };
 
 static const char *const error_names[IPC_ERRORS] = {"greeting", "frame",     "backtrace", "truncated",
@@ -768,8 +770,30 @@ void source_nng_counters(struct source_nng *source, struct source_nng_counters *
     pthread_mutex_unlock(&source->lock);
 }
 
+/* Its folder may be removed while it is in use, and the socket with it. */
+static void source_keep_listening(struct source_nng *source)
+{
+    char error[PATHS_MAX_BYTES + 160];
+
+    for (size_t i = 0; i < source->listener_count; i++)
+        switch (nng_listener_keep(source->listeners[i], error, sizeof(error))) {
+        case 0:
+            break;
+        case 1:
+            log_warning("ipc: a socket was removed while in use; it is made again");
+            log_clear(&source->unreachable, "ipc: producers can connect again");
+            break;
+        default:
+            log_raise(
+                &source->unreachable, LOG_LEVEL_ERROR,
+                "ipc: a socket was removed while in use: %s; producers use the spool until it can be made",
+                error);
+        }
+}
+
 void source_nng_tick(struct source_nng *source)
 {
+    source_keep_listening(source);
     pthread_mutex_lock(&source->lock);
     for (struct connection *c = source->connections; c != NULL; c = c->next)
         if (c->known)

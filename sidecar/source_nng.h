@@ -73,7 +73,8 @@ struct source_nng_peer {
 /* The first `cap` of them; returns how many there are. */
 size_t source_nng_peers(struct source_nng *source, struct source_nng_peer *out, size_t cap);
 
-/* Once a second, from a timer: what the rates are made of. */
+/* Once a second, from the thread that opened it: what the rates are made of, and whether producers still find
+ * the sockets: see nng_listener_keep(). */
 #define SOURCE_NNG_MARKS 10u
 void source_nng_tick(struct source_nng *source);
 

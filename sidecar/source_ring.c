@@ -387,8 +387,7 @@ static bool source_reclaim(struct source_ring *source)
     }
     log_clear(&source->replaced, "runtime folder %s can be used again", source->runtime);
     log_warning(
-        "runtime folder %s was removed or replaced while in use; what lay in it is gone. Where the socket "
-        "was in it too, producers use the spool until this sidecar is started anew",
+        "runtime folder %s was removed or replaced while in use; it is locked again, what lay in it is gone",
         source->runtime);
     return true;
 }

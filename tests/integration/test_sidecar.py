@@ -3,6 +3,7 @@
 import os
 import pathlib
 import random
+import shutil
 import signal
 import socket
 import struct
@@ -97,6 +98,20 @@ class Operator(StackTest):
             done = self.run_ok(AILIVE, "sidecar", "--listen", f"127.0.0.1:{free_port()}", env=env, status=1)
             self.assertIn("another sidecar", done.stderr.decode())
         self.assertTrue(first.ready())
+
+    def test_a_runtime_folder_removed_under_it_is_made_again_and_producers_ship_to_its_socket(self):
+        sidecar = Sidecar(self)
+        living = self.start(AILIVE, "emit", "--ipc", self.ipc, "--n", "0", "--interval-ms", "1", "--tally",
+                            str(self.folder / "tally"), "--run-id", "living")
+        wait_for("it ships", lambda: total(sidecar.series(), DECISIONS, "living") > 0)
+        shutil.rmtree(self.folder / "runtime")
+        wait_for("the socket is there again", lambda: (self.folder / "runtime/sidecar.sock").exists())
+        closing = self.emit("--ipc", self.ipc, "--n", "60", "--run-id", "later")
+        self.assertEqual((60, 0), (closing["recorded"], closing["spooled"]))
+        living.terminate()
+        living.wait(timeout=20)
+        recorded = struct.unpack("<Q", (self.folder / "tally").read_bytes())[0]
+        sidecar.wait_total(60 + recorded, DECISIONS)
 
     def test_http_answers_get_and_head_only(self):
         sidecar = Sidecar(self)

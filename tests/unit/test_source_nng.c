@@ -643,6 +643,62 @@ static void the_socket_is_the_groups_only_in_a_folder_that_the_group_shares(void
     socket_mode_is("plain", 0770, 0600);
 }
 
+/* As the end of a login session removes $XDG_RUNTIME_DIR. */
+static void a_socket_removed_with_its_folder_is_made_again_and_open_connections_stay(void **context)
+{
+    struct batch_reply reply;
+    int before = connected(), after;
+
+    (void)context;
+    assert_int_equal(rename(in_folder("run"), in_folder("removed")), 0);
+    source_nng_tick(source);
+    after = connected();
+    batch_sent(after, 0, 0);
+    assert_true(reply_received(after, &reply, WAIT_MS));
+    batch_sent(before, ROWS, 0);
+    assert_true(reply_received(before, &reply, WAIT_MS));
+    assert_int_equal(counted(), 2 * ROWS);
+    close(before);
+    close(after);
+    a_second_sidecar_on_the_socket_is_refused_with_the_pid(NULL); /* it is locked again, too */
+    assert_int_equal(unlink(in_folder("run/s.sock")), 0);         /* alone */
+    source_nng_tick(source);
+    the_listener_lives();
+}
+
+static void what_took_a_removed_sockets_place_is_left_alone(void **context)
+{
+    (void)context;
+    assert_int_equal(unlink(in_folder("run/s.sock")), 0);
+    file_append("run/s.sock", "data");
+    source_nng_tick(source);
+    assert_true(file_there("run/s.sock"));
+    assert_int_equal(unlink(in_folder("run/s.sock")), 0);
+    source_nng_tick(source);
+    the_listener_lives();
+}
+
+static void another_sidecar_that_took_a_removed_folders_place_keeps_its_socket(void **context)
+{
+    const char *urls[] = {url};
+    struct source_nng_options options = {.urls = urls, .url_count = 1};
+    struct source_nng *second;
+    struct source_nng_counters counters;
+    int fd;
+
+    (void)context;
+    assert_int_equal(rename(in_folder("run"), in_folder("removed")), 0);
+    assert_int_equal(source_nng_open(&options, ingest, &second, error, sizeof(error)), 0);
+    source_nng_tick(source);
+    fd = connected();
+    source_nng_counters(second, &counters);
+    assert_int_equal(counters.connections, 1);
+    close(fd);
+    source_nng_close(second);
+    source_nng_tick(source);
+    the_listener_lives();
+}
+
 static void what_has_arrived_whole_is_counted_at_the_close(void **context)
 {
     const char *urls[] = {url};
@@ -685,6 +741,9 @@ int main(void)
         TEST(a_regular_file_at_the_path_is_refused_and_left_alone),
         TEST(a_stale_socket_is_replaced_and_a_living_one_of_another_program_is_not),
         TEST(the_socket_is_the_groups_only_in_a_folder_that_the_group_shares),
+        TEST(a_socket_removed_with_its_folder_is_made_again_and_open_connections_stay),
+        TEST(what_took_a_removed_sockets_place_is_left_alone),
+        TEST(another_sidecar_that_took_a_removed_folders_place_keeps_its_socket),
         TEST(what_has_arrived_whole_is_counted_at_the_close),
     };
 
