@@ -157,6 +157,11 @@ static bool serve(struct rep_peer *peer, struct loop *loop, int fd, const unsign
     peer->request_count++;
     if (request->answered)
         alive = reply(fd, payload, &batch, status);
+    if (!request->answered && !lose && batch.count > 0) {
+        peer->late = batch;
+        peer->late_fd = fd;
+        memcpy(peer->late_id, payload, sizeof(peer->late_id));
+    }
     pthread_cond_broadcast(&peer->changed);
     pthread_mutex_unlock(&peer->lock);
     return alive && !lose;
@@ -271,6 +276,7 @@ void rep_peer_open(struct rep_peer *peer, const char *path)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
     memset(peer, 0, sizeof(*peer));
+    peer->late_fd = -1;
     pthread_mutex_init(&peer->lock, NULL);
     pthread_cond_init(&peer->changed, NULL);
     strncpy(peer->path, path, sizeof(peer->path) - 1);
@@ -307,6 +313,15 @@ void rep_peer_silence(struct rep_peer *peer, bool silent)
 {
     pthread_mutex_lock(&peer->lock);
     peer->silent = silent;
+    pthread_mutex_unlock(&peer->lock);
+}
+
+void rep_peer_answer_late(struct rep_peer *peer)
+{
+    pthread_mutex_lock(&peer->lock);
+    if (peer->late_fd >= 0)
+        (void)reply(peer->late_fd, peer->late_id, &peer->late, BATCH_COUNTED);
+    peer->late_fd = -1;
     pthread_mutex_unlock(&peer->lock);
 }
 

@@ -58,6 +58,9 @@ struct rep_peer {
     unsigned lose;
     bool silent;
     uint32_t record_status, any_status;
+    struct batch late; /* the last one with rows that silence left unanswered; late_fd -1: none */
+    unsigned char late_id[4];
+    int late_fd;
     /* Memory. */
     size_t ring_count, row_count, request_count, connections, bad;
     struct rep_peer_ring rings[REP_PEER_RINGS];
@@ -73,6 +76,8 @@ void rep_peer_close(struct rep_peer *peer);
 void rep_peer_lose(struct rep_peer *peer, unsigned n);
 /* Nothing is answered while set. */
 void rep_peer_silence(struct rep_peer *peer, bool silent);
+/* Answers the last batch with rows that silence left unanswered. */
+void rep_peer_answer_late(struct rep_peer *peer);
 /* The status given to batches with rows (enum batch_status), and to everything (0: as usual). */
 void rep_peer_answer(struct rep_peer *peer, uint32_t record_status, uint32_t any_status);
 

@@ -447,8 +447,10 @@ static void a_lost_reply_means_the_identical_batch_again(void **state)
     rep_peer_lose(&peer, 2);
     instance = open_here(60000);
     record(instance, 0, 500);
-    assert_int_equal(ailive_flush(instance, WAIT_MS), AILIVE_OK);
+    (void)ailive_flush(instance, 0);
+    assert_true(rep_peer_wait_rows(&peer, 1, WAIT_MS));
     record(instance, 500, 100);
+    assert_int_equal(ailive_flush(instance, WAIT_MS), AILIVE_OK);
     assert_int_equal(ailive_close(instance, WAIT_MS), AILIVE_OK);
     assert_int_equal(rep_peer_rows(&peer), 600);
     assert_true(rep_peer_again(&peer) > 0);
@@ -863,6 +865,36 @@ static void a_silent_sidecar_sends_records_to_the_spool_until_it_answers(void **
     assert_int_equal(spool_lines("\n"), 100);
 }
 
+static void a_reply_to_what_went_to_the_spool_meanwhile_moves_nothing(void **state)
+{
+    struct ailive *instance;
+    struct ailive_stats stats;
+
+    (void)state;
+    open_peer();
+    instance = open_here(50);
+    record(instance, 0, 10);
+    assert_int_equal(ailive_flush(instance, WAIT_MS), AILIVE_OK);
+    rep_peer_silence(&peer, true);
+    record(instance, 10, 50);
+    (void)ailive_flush(instance, 0);
+    assert_true(rep_peer_wait_rows(&peer, 60, WAIT_MS));
+    record(instance, 60, 50); /* behind the batch that is not answered */
+    assert_int_equal(ailive_flush(instance, WAIT_MS), AILIVE_OK);
+    rep_peer_answer_late(&peer);
+    rep_peer_silence(&peer, false);
+    wait_until(instance, is_connected);
+    record(instance, 110, 50);
+    assert_int_equal(ailive_flush(instance, WAIT_MS), AILIVE_OK);
+    ailive_stats(instance, &stats);
+    assert_int_equal(stats.spooled, 100);
+    assert_int_equal(stats.shipped, 60);
+    assert_int_equal(rep_peer_again(&peer), 0);
+    assert_int_equal(ailive_close(instance, WAIT_MS), AILIVE_OK);
+    read_spool();
+    assert_int_equal(spool_lines("\n"), 100);
+}
+
 static void after_a_spell_in_the_spool_shipping_returns_and_a_new_file_follows(void **state)
 {
     struct ailive *instance = open_here(1);
@@ -1043,6 +1075,7 @@ int main(void)
         TEST(a_full_disk_keeps_records_until_there_is_room),
         TEST(what_can_go_nowhere_stays_for_salvage),
         TEST(a_silent_sidecar_sends_records_to_the_spool_until_it_answers),
+        TEST(a_reply_to_what_went_to_the_spool_meanwhile_moves_nothing),
         TEST(after_a_spell_in_the_spool_shipping_returns_and_a_new_file_follows),
         TEST(a_version_the_sidecar_does_not_speak_goes_to_the_spool),
         TEST(without_a_spool_folder_an_instance_opens_all_the_same),

@@ -15,6 +15,7 @@
 #include "pack_check.h"
 #include "source_file.h"
 #include "spool_reader.h"
+#include "tail.h"
 
 #include <wire/spool.h>
 
@@ -64,7 +65,26 @@ static bool fails(enum fault kind)
         return (condition) ? (failed) : __real_##name arguments;                                             \
     }
 
-WRAP(fails(FAULT_READ), ssize_t, pread, (int fd, void *bytes, size_t n, off_t at), (fd, bytes, n, at), -1)
+/* What another program does right behind a read of a chunk, before the source's next step. */
+static void (*meanwhile)(void);
+static unsigned reads_until;
+
+ssize_t __real_pread(int fd, void *bytes, size_t n, off_t at);
+ssize_t __wrap_pread(int fd, void *bytes, size_t n, off_t at);
+ssize_t __wrap_pread(int fd, void *bytes, size_t n, off_t at)
+{
+    ssize_t got;
+
+    if (fails(FAULT_READ))
+        return -1;
+    got = __real_pread(fd, bytes, n, at);
+    if (n >= TAIL_CHUNK_BYTES && meanwhile != NULL && --reads_until == 0) {
+        meanwhile();
+        meanwhile = NULL;
+    }
+    return got;
+}
+
 WRAP(fails(FAULT_STAT), int, fstat, (int fd, struct stat *status), (fd, status), -1)
 WRAP(fails(FAULT_OPEN), int, open, (const char *path, int flags, mode_t mode), (path, flags, mode), -1)
 WRAP(fails(FAULT_OPEN), int, openat, (int folder_fd, const char *path, int flags, mode_t mode),
@@ -288,6 +308,119 @@ static void memory_that_is_out_loses_and_doubles_nothing(void **context)
     a_failing(FAULT_MEMORY, ENOMEM);
 }
 
+static void a_file_that_cannot_be_read_at_a_start_is_not_taken_for_another(void **context)
+{
+    (void)context;
+    unique_put("e.jsonl", 5);
+    follow_up(false);
+    tick();
+    follow_away();
+    unique_put("e.jsonl", 2);
+    renamed("e.jsonl", "e.jsonl.1");
+    unique_put("e.jsonl", 3);
+    follow_up(false);
+    fault = FAULT_READ;
+    fault_errno = EIO;
+    countdown = 1;
+    lasting = injecting = true;
+    tick();
+    lasting = injecting = false;
+    tick();
+    assert_int_equal(counted(), 10);
+}
+
+/* ---- another program writes while we read ---- */
+
+#define TEXT_LINES 20000u /* three chunks */
+
+static char *text_before, *text_after; /* of the same length, and no two lines alike */
+static size_t text_len;
+
+static char *text_make(void)
+{
+    char *text = malloc((size_t)TEXT_LINES * 64);
+
+    text_len = 0;
+    for (unsigned i = 0; text != NULL && i < TEXT_LINES; i++)
+        text_len +=
+            (size_t)snprintf(text + text_len, 64, "{\"v\":1,\"n\":%8u,\"decision\":\"accept\"}\n", unique++);
+    return text;
+}
+
+static void copied_and_truncated(void)
+{
+    file_put("e.jsonl.1", O_CREAT, text_before, text_len);
+    file_put("e.jsonl", O_TRUNC, text_after, text_len);
+}
+
+static void appended(void)
+{
+    unique_put("e.jsonl", 1);
+}
+
+static void copytruncate_between_two_reads_loses_and_doubles_nothing(void **context)
+{
+    (void)context;
+    text_before = text_make();
+    text_after = text_make();
+    assert_true(text_before != NULL && text_after != NULL && text_len > (size_t)2 * TAIL_CHUNK_BYTES);
+    file_put("e.jsonl", O_CREAT, text_before, text_len);
+    follow_up(false);
+    meanwhile = copied_and_truncated;
+    reads_until = 2;
+    tick();
+    assert_null(meanwhile);
+    tick();
+    assert_int_equal(counted(), 2 * TEXT_LINES);
+    assert_int_equal(bad(), 0);
+    free(text_before);
+    free(text_after);
+}
+
+/* Behind the last read of a look too, which finds the end: the next look must not take the file for seen. */
+static void what_is_written_behind_any_read_is_seen_by_the_next_look(void **context)
+{
+    (void)context;
+    follow_up(false);
+    for (unsigned n = 1; n <= 2; n++) {
+        unique_put("e.jsonl", 1);
+        meanwhile = appended;
+        reads_until = n;
+        tick();
+        assert_null(meanwhile);
+        tick();
+        assert_int_equal(counted(), 2 * n);
+    }
+}
+
+/* A line that two chunks share is kept apart, and memory for it may be out when a decoder cannot go back. */
+static void memory_that_is_out_amid_a_packed_file_loses_and_doubles_nothing(void **context)
+{
+    (void)context;
+    text_before = text_make();
+    assert_non_null(text_before);
+    for (unsigned n = 1; n == 1 || happened; n++) {
+        uint64_t before = counted();
+
+        round_begin(2000 + n);
+        unique_put(at("e.jsonl"), 1);
+        look();
+        go_away();
+        file_put(at("e.jsonl"), O_APPEND, text_before, text_len);
+        compressed(at("e.jsonl"), at("e.jsonl.1.gz"));
+        fault = FAULT_MEMORY;
+        fault_errno = ENOMEM;
+        countdown = n;
+        look();
+        countdown = 0;
+        for (int i = 0; i < 3; i++)
+            look();
+        assert_int_equal(counted() - before, 1 + TEXT_LINES);
+        go_away();
+    }
+    free(text_before);
+}
+
 /* ---- without inotify ---- */
 
 static bool counted_within(uint64_t wanted)
@@ -345,6 +478,10 @@ int main(void)
         TEST(listings_that_fail_lose_and_double_nothing),
         TEST(a_listing_that_fails_settles_no_spool),
         TEST(memory_that_is_out_loses_and_doubles_nothing),
+        TEST(a_file_that_cannot_be_read_at_a_start_is_not_taken_for_another),
+        TEST(copytruncate_between_two_reads_loses_and_doubles_nothing),
+        TEST(what_is_written_behind_any_read_is_seen_by_the_next_look),
+        TEST(memory_that_is_out_amid_a_packed_file_loses_and_doubles_nothing),
         TEST(where_inotify_cannot_watch_files_are_read_all_the_same),
         TEST(a_neighbour_that_is_written_without_a_pause_keeps_no_file_waiting),
     };
