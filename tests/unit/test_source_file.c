@@ -994,6 +994,27 @@ static void the_thread_reads_what_comes_and_the_rest_at_its_close(void **context
     assert_non_null(strstr(error, "is a folder"));
 }
 
+/* Who sees that it is open may write at once: from_end must have found the end by then. */
+static void what_is_there_has_been_looked_at_once_it_is_open(void **context)
+{
+    const char *paths[] = {in_folder("e.jsonl")};
+    struct source_file_options options = {.paths = paths, .path_count = 1};
+    struct source_file *source;
+
+    (void)context;
+    lines_put("e.jsonl", 3);
+    assert_int_equal(source_file_open(&options, ingest, &source, error, sizeof(error)), 0);
+    assert_int_equal(counted(), 3);
+    source_file_close(source);
+    paths[0] = in_folder("f.jsonl");
+    options.from_end = true;
+    lines_put("f.jsonl", 2);
+    assert_int_equal(source_file_open(&options, ingest, &source, error, sizeof(error)), 0);
+    lines_put("f.jsonl", 4);
+    source_file_close(source);
+    assert_int_equal(counted(), 7);
+}
+
 #define TEST(name)  cmocka_unit_test_setup_teardown(name, begin, end)
 #define SPOOL(name) cmocka_unit_test_setup_teardown(name, begin_spool, end_spool)
 
@@ -1044,6 +1065,7 @@ int main(void)
         SPOOL(the_position_of_a_file_that_is_gone_goes_too),
         SPOOL(a_failed_commit_of_the_spool_loses_and_doubles_nothing),
         TEST(the_thread_reads_what_comes_and_the_rest_at_its_close),
+        TEST(what_is_there_has_been_looked_at_once_it_is_open),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
