@@ -127,13 +127,13 @@ size_t native_encode(const struct native *native, unsigned char out[NATIVE_STATE
 
     if (native == NULL)
         return 0;
-    end = native->count;
+    end = NATIVE_SLOTS - native->first; /* the last group is not a whole one */
+    if (end > native->count)
+        end = native->count;
     while (first < end && native->counts[first] == 0)
         first++;
     while (end > first && native->counts[end - 1] == 0)
         end--;
-    if (native->first + end > NATIVE_SLOTS) /* the last group is not a whole one */
-        end = NATIVE_SLOTS - native->first;
     at = put_little(out, (unsigned __int128)native->sum_picoseconds[0], 16);
     at = put_little(at, native->first + first, 2);
     at = put_little(at, end - first, 2);

@@ -4,8 +4,9 @@
  * storage. Shipper's thread only. Never moves a tail, never does I/O. */
 #include "pack.h"
 
-#include <assert.h>
 #include <string.h>
+
+#define PACK_ROW_NAMES 3u /* of one row, at most: see pack_names_of() */
 
 /* Puts a number on the batch's list of names, once. Numbers nobody was given stay off it: their rows are
  * counted as invalid by the sidecar. */
@@ -60,15 +61,22 @@ static void pack_begin(struct shipper *shipper, struct batch *batch)
     batch->columns[BATCH_SHAPE] = (const unsigned char *)shipper->row_shapes;
 }
 
-/* Puts a new shape and its names into the batch; returns how many rows fit beside them, 0 when the shape has
- * no room itself. */
+/* Whether one more row with a shape and names of its own surely fits behind `rows` others. */
+static bool pack_room(const struct shipper *shipper, uint32_t rows)
+{
+    return shipper->name_count + PACK_ROW_NAMES <= SHIPPER_BATCH_NAMES &&
+           shipper->shape_count < SHIPPER_SHAPES &&
+           batch_rows_max(shipper->name_count + PACK_ROW_NAMES,
+                          shipper->name_bytes + (size_t)PACK_ROW_NAMES * AILIVE_NAME_MAX_BYTES,
+                          shipper->shape_count + 1) > rows;
+}
+
+/* Puts a new shape and its names into the batch; returns how many rows fit beside them. */
 static uint32_t pack_new(struct ailive *instance, const uint64_t words[4], struct event_shape *place)
 {
     struct shipper *shipper = &instance->live->shipper;
     struct event_row row;
 
-    if (shipper->name_count + 4 > SHIPPER_BATCH_NAMES || shipper->shape_count == SHIPPER_SHAPES)
-        return 0;
     (void)event_row_unpack(words, &row);
     pack_names_of(shipper, &instance->kept->names, &row);
     batch_shape_put(words, shipper->shapes + (size_t)shipper->shape_count * BATCH_SHAPE_BYTES);
@@ -77,8 +85,8 @@ static uint32_t pack_new(struct ailive *instance, const uint64_t words[4], struc
     return batch_rows_max(shipper->name_count, shipper->name_bytes, shipper->shape_count);
 }
 
-/* Packs rows of [first, head) until head, or until no more fit. Returns how many. A row that its own shape
- * leaves no room for stays out, and its shape and names stand there for nothing, which is harmless. */
+/* Packs rows of [first, head) until head, or until no more fit. Returns how many. What is put in is never
+ * taken out: a row whose shape might leave no room for it stays out with its shape. */
 static uint32_t pack_rows(struct ailive *instance, const struct ring *ring, uint64_t first, uint64_t head)
 {
     struct shipper *shipper = &instance->live->shipper;
@@ -93,11 +101,12 @@ static uint32_t pack_rows(struct ailive *instance, const struct ring *ring, uint
         struct event_shape *shape = event_shape_find(shipper->shape_table, SHIPPER_SHAPE_BITS, words);
 
         if (shape->number == 0) {
-            uint32_t fit = pack_new(instance, words, shape);
+            uint32_t fit;
 
-            most = most < fit ? most : fit;
-            if (rows >= most)
+            if (!pack_room(shipper, rows))
                 break;
+            fit = pack_new(instance, words, shape);
+            most = most < fit ? most : fit;
         }
         shipper->times_ns[rows] =
             event_slot_is_utc(words) ? (int64_t)words[0] : clock_track_utc(&shipper->clock, words[0]);
@@ -137,7 +146,7 @@ void pack_records(struct ailive *instance, const struct ring *ring, struct batch
     pack_begin(shipper, batch);
     batch->count = pack_rows(instance, ring, batch->first, head);
     batch->shapes = shipper->shapes;
-    batch->shape_count = batch->count < shipper->shape_count ? batch->count : shipper->shape_count;
+    batch->shape_count = shipper->shape_count;
     batch->names = shipper->names;
     batch->name_count = shipper->name_count;
 }

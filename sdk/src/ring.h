@@ -11,7 +11,6 @@
 
 #include "wire/layout.h"
 
-#include <string.h>
 #include <sys/types.h>
 
 struct record_entry;

@@ -127,6 +127,16 @@ static bool reply(int fd, const unsigned char *id, const struct batch *batch, ui
     return send(fd, out, len, MSG_NOSIGNAL) == (ssize_t)len;
 }
 
+static bool is_overfull(const struct batch *batch)
+{
+    size_t names_bytes = 0;
+
+    for (uint32_t i = 0; i < batch->name_count; i++)
+        names_bytes += batch->names[i].len_bytes;
+    return batch->drop < 0 &&
+           batch->count > batch_rows_max(batch->name_count, names_bytes, batch->shape_count);
+}
+
 /* One request. false: close the connection. */
 static bool serve(struct rep_peer *peer, struct loop *loop, int fd, const unsigned char *payload, size_t len)
 {
@@ -143,6 +153,7 @@ static bool serve(struct rep_peer *peer, struct loop *loop, int fd, const unsign
         pthread_mutex_unlock(&peer->lock);
         return false;
     }
+    peer->overfull += is_overfull(&batch);
     status = status_for(peer, &batch);
     lose = batch.count > 0 && peer->lose > 0;
     peer->lose -= lose;

@@ -63,6 +63,7 @@ struct rep_peer {
     int late_fd;
     /* Memory. */
     size_t ring_count, row_count, request_count, connections, bad;
+    size_t overfull; /* batches with more rows than docs/wire.md lets them have */
     struct rep_peer_ring rings[REP_PEER_RINGS];
     struct rep_peer_row rows[REP_PEER_ROWS];
     struct rep_peer_request requests[REP_PEER_REQUESTS];

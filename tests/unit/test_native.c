@@ -106,6 +106,20 @@ static void state_reads_back(void **state)
     free(back);
 }
 
+static void buckets_without_a_count_read_back(void **state)
+{
+    struct native *native = NULL, *back;
+    unsigned char bytes[NATIVE_STATE_BYTES];
+    uint64_t total;
+
+    (void)state;
+    assert_non_null(native_reserve(&native, NATIVE_SLOTS - 1, NATIVE_SLOTS - 1)); /* and room beyond */
+    assert_true(native_decode(bytes, native_encode(native, bytes), &back, &total));
+    assert_int_equal(total, 0);
+    free(native);
+    free(back);
+}
+
 static void damaged_state_is_refused(void **state)
 {
     struct native *native = NULL, *back;
@@ -141,6 +155,7 @@ int main(void)
         cmocka_unit_test(bounds_belong_to_the_bucket_they_end),
         cmocka_unit_test(what_counts_is_committed_when_told),
         cmocka_unit_test(state_reads_back),
+        cmocka_unit_test(buckets_without_a_count_read_back),
         cmocka_unit_test(damaged_state_is_refused),
     };
 

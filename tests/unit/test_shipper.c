@@ -436,6 +436,36 @@ static void many_names_never_crowd_out_the_rows(void **state)
         assert_true(peer.rows[i].valid);
 }
 
+/* Near the end of a batch every record has a shape and the longest names of its own. */
+static void a_batch_has_no_more_rows_than_fit_beside_its_names(void **state)
+{
+    static const enum ailive_name_kind kinds[] = {AILIVE_NAME_COMPONENT, AILIVE_NAME_RUN_ID,
+                                                  AILIVE_NAME_STAGE};
+    struct ailive_options options = options_here(60000);
+    struct ailive *instance;
+
+    (void)state;
+    options.ring_records = 16384;
+    instance = open_with(&options);
+    record(instance, 0, 7000);
+    for (int i = 0; i < 40; i++) {
+        ailive_name ids[3];
+
+        for (int k = 0; k < 3; k++) {
+            char text[AILIVE_NAME_MAX_BYTES + 1];
+
+            snprintf(text, sizeof(text), "%096d", 3 * i + k);
+            assert_int_equal(ailive_register(instance, kinds[k], text, &ids[k]), AILIVE_OK);
+        }
+        ailive_record_stage_for(instance, (struct ailive_scope){ids[0], ids[1]}, i, ids[2], i);
+    }
+    open_peer();
+    assert_int_equal(ailive_flush(instance, WAIT_MS), AILIVE_OK);
+    assert_int_equal(rep_peer_rows(&peer), 7040);
+    assert_int_equal(peer.overfull, 0);
+    assert_int_equal(ailive_close(instance, WAIT_MS), AILIVE_OK);
+}
+
 static void a_lost_reply_means_the_identical_batch_again(void **state)
 {
     struct ailive *instance;
@@ -1058,6 +1088,7 @@ int main(void)
         TEST(what_is_recorded_arrives_with_names_times_and_latencies),
         TEST(an_unknown_handle_travels_and_is_left_to_the_sidecar),
         TEST(many_names_never_crowd_out_the_rows),
+        TEST(a_batch_has_no_more_rows_than_fit_beside_its_names),
         TEST(a_lost_reply_means_the_identical_batch_again),
         TEST(a_sidecar_that_comes_late_gets_what_waited),
         TEST(a_refused_batch_becomes_a_range_drop_and_the_next_one_goes_on),
