@@ -207,26 +207,40 @@ static int find_generation(struct follow *follow, struct search *search, const s
     return fd;
 }
 
-/* Generations read before, where they are now; then those that came after the newest of them. */
+/* Finds the generation again and puts it at index `at`. NULL: it is gone, or there is a doubt. */
+static struct generation *search_stored(struct follow *follow, struct search *search,
+                                        const struct tail_mark *mark, size_t at)
+{
+    bool had_live = search->live_fd >= 0, packed;
+    int fd = find_generation(follow, search, mark, &packed);
+    struct generation *file = fd >= 0 ? follow_add(follow, at, fd, mark, packed) : NULL;
+
+    if (had_live && search->live_fd < 0)
+        follow->live = file;
+    return file;
+}
+
+/* Generations read before, where they are now; then those that came after the newest of them. What tells its
+ * file by its bytes chooses first: those of which nothing was read would take any packed one. */
 static void search_generations(struct follow *follow, struct search *search, const struct tail_mark *marks,
                                size_t stored)
 {
     uint64_t live_inode = search->live_fd >= 0 ? (uint64_t)search->live.st_ino : 0;
-    bool gone[FOLLOW_GENERATIONS_MAX];
+    struct generation *found[FOLLOW_GENERATIONS_MAX] = {NULL};
 
-    for (size_t i = 0; i < stored && !follow->waiting; i++) {
-        bool had_live = search->live_fd >= 0, packed;
-        int fd = find_generation(follow, search, &marks[i], &packed);
-        struct generation *file = fd >= 0 ? follow_add(follow, follow->count, fd, &marks[i], packed) : NULL;
+    for (unsigned unread = 0; unread < 2; unread++) {
+        size_t at = 0;
 
-        gone[i] = file == NULL;
-        if (had_live && search->live_fd < 0)
-            follow->live = file;
+        for (size_t i = 0; i < stored && !follow->waiting; i++) {
+            if ((marks[i].first_len == 0) == unread)
+                found[i] = search_stored(follow, search, &marks[i], at);
+            at += found[i] != NULL;
+        }
     }
     if (follow->count > 0 && follow->live == NULL && !follow->waiting)
         siblings_add_newer(follow, search->folder_fd, search->siblings, search->count, live_inode);
     for (size_t i = 0; i < stored && !follow->waiting; i++)
-        if (gone[i])
+        if (found[i] == NULL)
             log_warning(
                 "%s: a rotated file that was read up to byte %llu is gone; what followed there is not "
                 "counted",

@@ -35,7 +35,8 @@ struct tail_mark {
     uint16_t first_len, last_len;
     uint64_t first_hash, last_hash;
     uint64_t inode;
-    int64_t born_ns;  /* of the inode; 0: the file system does not say */
+    /* Of the inode; of a packed file that was read from: of the file in which reading began. 0: unknown. */
+    int64_t born_ns;
     int64_t since_ns; /* UTC when this generation was first seen at offset 0 */
 };
 

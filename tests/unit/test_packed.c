@@ -284,6 +284,26 @@ static void what_was_written_before_an_unread_file_was_made_is_not_it(void **con
     assert_int_equal(counted(), 10);
 }
 
+static void what_another_file_became_is_not_taken_for_an_unread_one(void **context)
+{
+    (void)context;
+    file_append("e.jsonl", "");
+    follow_up(false);
+    tick();
+    assert_int_equal(unlink(in_folder("e.jsonl")), 0);
+    clock_ticks();
+    unique_put("e.jsonl", 5);
+    tick();
+    follow_away();
+    unique_put("e.jsonl", 2);
+    clock_ticks();
+    compressed("e.jsonl", "e.jsonl.1.gz");
+    unique_put("e.jsonl", 1);
+    follow_up(false);
+    tick();
+    assert_int_equal(counted(), 8);
+}
+
 static void the_last_line_of_a_compressed_file_needs_no_newline(void **context)
 {
     (void)context;
@@ -745,6 +765,7 @@ int main(void)
         TEST(compressed_files_from_before_the_first_look_are_left_alone),
         TEST(a_file_compressed_after_the_next_rotation_is_still_the_older_one),
         TEST(what_was_written_before_an_unread_file_was_made_is_not_it),
+        TEST(what_another_file_became_is_not_taken_for_an_unread_one),
         TEST(the_last_line_of_a_compressed_file_needs_no_newline),
         TEST(a_line_over_the_limit_in_a_compressed_file_is_skipped_over_a_restart_too),
         TEST(a_compressed_file_longer_than_a_pass_survives_kills_and_failed_commits),
