@@ -719,6 +719,8 @@ bool ingest_maintain(struct ingest *ingest)
     bool committing;
 
     pthread_mutex_lock(&ingest->lock);
+    if (ingest->committing && state_check(ingest->state) != 0)
+        (void)ingest_failed(ingest, state_error(ingest->state));
     if (ingest->committing)
         ingest_prove(ingest);
     else

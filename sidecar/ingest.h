@@ -115,8 +115,8 @@ void ingest_producers(struct ingest *ingest,
 /* Forgets a producer whose folder, connection and spool are gone (its rings leave the state). */
 enum ingest_status ingest_forget(struct ingest *ingest, const struct event_producer *producer);
 
-/* From a timer, one thread: syncs the state; after a failed commit tries to reopen it, and when nothing has
- * failed in INGEST_PROVING_TICKS more calls, says so. Returns whether commits work. */
+/* From a timer, one thread: syncs the state, sees that it is there; after a failed commit tries to reopen it,
+ * and when nothing has failed in INGEST_PROVING_TICKS more calls, says so. Returns whether commits work. */
 #define INGEST_PROVING_TICKS 3u
 bool ingest_maintain(struct ingest *ingest);
 

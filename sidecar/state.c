@@ -185,17 +185,16 @@ static int folder_set_aside(struct state *state, const char *name, char *aside, 
 
 /* ---- the folder and its lock ---- */
 
-static int state_open_folder(struct state *state, const char *dir)
+static int state_open_folder(struct state *state)
 {
-    int made = strlen(dir) < sizeof(state->path) ? paths_make(dir) : ENAMETOOLONG;
+    int made = paths_make(state->path);
 
-    if (made != 0)
-        return state_fail(state, "state folder %.100s: %s; name another with --state", dir, strerror(made));
-    snprintf(state->path, sizeof(state->path), "%s", dir);
-    state->folder_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (state->folder_fd < 0)
-        return state_fail(state, "state folder %.100s: %s; name another with --state", dir, strerror(errno));
-    return 0;
+    if (made == 0)
+        state->folder_fd = open(state->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (made == 0 && state->folder_fd >= 0)
+        return 0;
+    return state_fail(state, "state folder %.100s: %s; name another with --state", state->path,
+                      strerror(made != 0 ? made : errno));
 }
 
 static int state_lock(struct state *state)
@@ -213,6 +212,23 @@ static int state_lock(struct state *state)
             state->path, owner);
     return state_fail(state, "state folder %.100s: cannot write in it: %s; name another with --state",
                       state->path, strerror(errno));
+}
+
+static bool same_file(int fd, const struct stat *there)
+{
+    struct stat ours;
+
+    return fstat(fd, &ours) == 0 && ours.st_dev == there->st_dev && ours.st_ino == there->st_ino;
+}
+
+/* Whether the folder at our path, and the lock in it, are still those that we hold. */
+static bool folder_in_place(const struct state *state)
+{
+    struct stat there;
+
+    return stat(state->path, &there) == 0 && same_file(state->folder_fd, &there) &&
+           fstatat(state->folder_fd, "lock", &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+           same_file(state->lock_fd, &there);
 }
 
 /* ---- is the data to be trusted? ---- */
@@ -562,6 +578,24 @@ static int env_open(struct state *state)
     return state_fail(state, "state folder %.100s does not open: %s", state->path, mdb_strerror(rc));
 }
 
+/* All that is committed, under a name of the folder. An errno or LMDB's error. */
+static int state_copy(struct state *state, const char *name)
+{
+    int fd =
+        openat(state->folder_fd, "copy.tmp", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int rc;
+
+    if (fd < 0)
+        return errno;
+    rc = mdb_env_copyfd2(state->env, fd, 0);
+    if (rc == 0 && folder_publish(state->folder_fd, fd, "copy.tmp", name) != 0)
+        rc = errno;
+    close(fd);
+    if (rc != 0)
+        unlinkat(state->folder_fd, "copy.tmp", 0);
+    return rc;
+}
+
 /* ---- open and close ---- */
 
 static void state_free(struct state *state)
@@ -590,7 +624,11 @@ static struct state *state_new(void)
 /* The boot mark is durable before the first write that a power loss could tear. */
 static int state_open_on_disk(struct state *state, const char *dir)
 {
-    if (state_open_folder(state, dir) != 0 || state_lock(state) != 0)
+    if (strlen(dir) >= sizeof(state->path))
+        return state_fail(state, "state folder %.100s: %s; name another with --state", dir,
+                          strerror(ENAMETOOLONG));
+    snprintf(state->path, sizeof(state->path), "%s", dir);
+    if (state_open_folder(state) != 0 || state_lock(state) != 0)
         return -1;
     if (state_check_names(state) != 0 || state_choose_data(state) != 0 ||
         state_mark_boot(state, "open") != 0 || env_open(state) != 0)
@@ -634,6 +672,83 @@ void state_close(struct state *state)
     state_free(state);
 }
 
+/* ---- removed under us ---- */
+
+/* A folder replaced by one with data in it is another matter: that is what a restart finds. */
+int state_check(struct state *state)
+{
+    char data_path[PATHS_MAX_BYTES + 16];
+    struct stat status;
+
+    if (state->in_memory || state->env == NULL)
+        return 0;
+    snprintf(data_path, sizeof(data_path), "%s/data.mdb", state->path);
+    if ((stat(data_path, &status) != 0 && (errno == ENOENT || errno == ENOTDIR)) ||
+        (fstatat(state->folder_fd, "lock", &status, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT))
+        return state_fail(state, "state folder %.100s: it, or what was in it, was removed while in use",
+                          state->path);
+    return 0;
+}
+
+/* The folder at our path becomes ours, as at a start. Until it is, we keep the one we have. */
+static int state_take_folder(struct state *state)
+{
+    const int folder_fd = state->folder_fd, lock_fd = state->lock_fd;
+
+    if (folder_in_place(state))
+        return 0;
+    state->folder_fd = state->lock_fd = -1;
+    if (state_open_folder(state) == 0 && state_lock(state) == 0 && state_mark_boot(state, "open") == 0) {
+        close(lock_fd);
+        close(folder_fd);
+        return 0;
+    }
+    if (state->lock_fd >= 0)
+        close(state->lock_fd);
+    if (state->folder_fd >= 0)
+        close(state->folder_fd);
+    state->folder_fd = folder_fd;
+    state->lock_fd = lock_fd;
+    return -1;
+}
+
+/* The removed data file is open still and holds every commit. */
+static int env_rescue(struct state *state)
+{
+    int rc;
+
+    if (state->env == NULL || folder_has(state->folder_fd, "data.mdb", true))
+        return 0;
+    rc = state_copy(state, "data.mdb");
+    if (rc == MDB_PANIC) {
+        log_error("state folder %s: what was in it was removed, and cannot be read after a failed write",
+                  state->path);
+        return 0;
+    }
+    if (rc != 0)
+        return state_fail(state, "state folder %.100s was removed while in use and cannot be written: %s",
+                          state->path, mdb_strerror(rc));
+    state->syncs_since_copy = 0;
+    log_warning("state folder %s: what was removed while in use is written again, whole", state->path);
+    return 0;
+}
+
+/* The folder's, else the copy: as at a start. */
+static int env_open_again(struct state *state)
+{
+    int status;
+
+    if (state->env != NULL)
+        mdb_env_close(state->env);
+    state->env = NULL;
+    status = folder_has(state->folder_fd, "data.mdb", true) ? 0 : state_begin(state);
+    if (status == 0)
+        status = env_open(state);
+    if (status == 0)
+        state->renewed = false;
+    return status;
+}
+
 int state_reopen(struct state *state)
 {
     int status;
@@ -641,15 +756,11 @@ int state_reopen(struct state *state)
     if (state->in_memory)
         return 0;
     pthread_mutex_lock(&state->busy);
-    if (state->env != NULL)
-        mdb_env_close(state->env);
-    state->env = NULL;
-    /* Removed meanwhile: the copy is what there is, as at a start. */
-    status = folder_has(state->folder_fd, "data.mdb", true) ? 0 : state_begin(state);
+    status = state_take_folder(state);
     if (status == 0)
-        status = env_open(state);
+        status = env_rescue(state);
     if (status == 0)
-        state->renewed = false;
+        status = env_open_again(state);
     pthread_mutex_unlock(&state->busy);
     return status;
 }
@@ -773,24 +884,7 @@ int state_probe(struct state *state)
     return probe_commit(state, PROBE_BYTES) == 0 && probe_commit(state, 0) == 0 ? 0 : -1;
 }
 
-/* ---- sync and copy ---- */
-
-static int state_copy(struct state *state)
-{
-    int fd =
-        openat(state->folder_fd, "copy.tmp", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    int rc;
-
-    if (fd < 0)
-        return errno;
-    rc = mdb_env_copyfd2(state->env, fd, 0);
-    if (rc == 0 && folder_publish(state->folder_fd, fd, "copy.tmp", "copy.mdb") != 0)
-        rc = errno;
-    close(fd);
-    if (rc != 0)
-        unlinkat(state->folder_fd, "copy.tmp", 0);
-    return rc;
-}
+/* ---- sync ---- */
 
 /* Called with `busy` held. The first sync with something new makes the first copy. */
 static int state_sync_now(struct state *state)
@@ -798,7 +892,7 @@ static int state_sync_now(struct state *state)
     int rc = mdb_env_sync(state->env, 1);
 
     if (rc == 0 && state->syncs_since_copy++ % COPY_EVERY == 0)
-        rc = state_copy(state);
+        rc = state_copy(state, "copy.mdb");
     return rc;
 }
 

@@ -43,8 +43,14 @@ int state_commit(struct state *state, const struct change_list *list);
  */
 int state_probe(struct state *state);
 
-/* Closes and opens the environment again after a failure (LMDB stays in panic after one EIO). What is in the
- * folder then counts, the copy where the data file was removed. 0 or -1. */
+/* -1 when a restart would find nothing: folder, data file or lock were removed under us (state_error() says
+ * so); state_reopen() then. Looks at names only: once a second. */
+int state_check(struct state *state);
+
+/* Opens the environment again after a failure (LMDB stays in panic after one EIO). The folder is made and
+ * locked again where it is missed. What is in it then counts; where its data file was removed, all that was
+ * committed is written whole from the removed one, which is open still: the same epoch. After a panic nothing
+ * can be read from that, and the copy counts. 0 or -1: as it was; try again. */
 int state_reopen(struct state *state);
 
 /* fsync of the environment and, every few calls, the copy; nothing when nothing was committed since. 0 or -1

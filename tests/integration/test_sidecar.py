@@ -18,6 +18,10 @@ DECISIONS = "peaktrade_ai_decisions_total"
 
 
 class Operator(StackTest):
+    def removed(self, name):
+        """At one moment, so that nothing is made in it meanwhile."""
+        shutil.rmtree((self.folder / name).rename(self.folder / f"removed-{name}"))
+
     def test_a_busy_port_is_a_clear_error_that_names_the_holder(self):
         with socket.socket() as holder:
             holder.bind(("127.0.0.1", 0))
@@ -104,7 +108,7 @@ class Operator(StackTest):
         living = self.start(AILIVE, "emit", "--ipc", self.ipc, "--n", "0", "--interval-ms", "1", "--tally",
                             str(self.folder / "tally"), "--run-id", "living")
         wait_for("it ships", lambda: total(sidecar.series(), DECISIONS, "living") > 0)
-        shutil.rmtree(self.folder / "runtime")
+        self.removed("runtime")
         wait_for("the socket is there again", lambda: (self.folder / "runtime/sidecar.sock").exists())
         closing = self.emit("--ipc", self.ipc, "--n", "60", "--run-id", "later")
         self.assertEqual((60, 0), (closing["recorded"], closing["spooled"]))
@@ -112,6 +116,29 @@ class Operator(StackTest):
         living.wait(timeout=20)
         recorded = struct.unpack("<Q", (self.folder / "tally").read_bytes())[0]
         sidecar.wait_total(60 + recorded, DECISIONS)
+
+    def test_a_state_folder_removed_under_it_is_written_again_and_counters_do_not_reset(self):
+        jsonl = self.folder / "e.jsonl"
+        sidecar = Sidecar(self, "--jsonl", str(jsonl))
+        living = [self.start(AILIVE, "emit", *road, "--n", "0", "--interval-ms", "1", "--run-id", run_id)
+                  for road, run_id in ((("--ipc", self.ipc, "--tally", str(self.folder / "tally")), "living"),
+                                       (("--out", str(jsonl)), "lines"))]
+        wait_for("both are counted", lambda: all(total(sidecar.series(), DECISIONS, run_id) > 0
+                                                 for run_id in ("living", "lines")))
+        seen = [total(sidecar.series(), DECISIONS)]
+        self.removed("state")
+        wait_for("the state is there again", lambda: seen.append(total(sidecar.series(), DECISIONS)) or
+                 (self.folder / "state/data.mdb").exists() and sidecar.ready() and seen[-1] > seen[0])
+        for process in living:
+            process.terminate()
+            process.wait(timeout=20)
+        recorded = struct.unpack("<Q", (self.folder / "tally").read_bytes())[0]
+        lines = jsonl.read_bytes().count(b"\n")
+        sidecar.wait_total(recorded + lines, DECISIONS)
+        self.assertEqual(sorted(seen), seen)
+        sidecar.stop(signal.SIGKILL)
+        again = Sidecar(self, "--jsonl", str(jsonl))
+        self.assertEqual(0, total(again.wait_total(recorded + lines, DECISIONS), "ailive_events_dropped_total"))
 
     def test_http_answers_get_and_head_only(self):
         sidecar = Sidecar(self)

@@ -327,6 +327,34 @@ static void a_commit_that_only_seemed_to_fail_is_not_doubled(void **context)
     assert_int_equal(counted(), 21);
 }
 
+static void state_removed(void)
+{
+    assert_int_equal(nftw(in_folder("state"), folder_remove_entry, 16, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+/* Nothing restarts: what is in memory and in the removed file goes on, the unit under way too. */
+static void a_state_folder_removed_in_use_costs_nothing_and_doubles_nothing(void **context)
+{
+    (void)context;
+    take_records(0, 10);
+    state_removed();
+    assert_true(ingest_maintain(ingest)); /* nothing had to be committed for it to be noticed */
+    assert_int_equal(counted(), 10);
+    state_removed();
+    assert_int_equal(take(&one, 10, 10, -1, NULL), INGEST_UNCOMMITTED);
+    assert_int_equal(counted(), 10);
+    assert_true(ingest_maintain(ingest));
+    take_records(10, 10); /* sent again, because nothing was acknowledged */
+    assert_int_equal(counted(), 20);
+    assert_int_equal(take_at_position("8"), INGEST_COMMITTED);
+    core_down();
+    core_up();
+    assert_int_equal(counted(), 21);
+    assert_string_equal(position(), "8");
+    take_records(0, 20);
+    assert_int_equal(counted(), 21);
+}
+
 static void a_gap_that_is_given_up_counts_as_lost_once(void **context)
 {
     (void)context;
@@ -633,6 +661,7 @@ int main(void)
         TEST(a_deleted_position_is_gone),
         TEST(a_failed_commit_counts_nothing_and_shows_the_last_committed),
         TEST(a_commit_that_only_seemed_to_fail_is_not_doubled),
+        TEST(a_state_folder_removed_in_use_costs_nothing_and_doubles_nothing),
         TEST(a_gap_that_is_given_up_counts_as_lost_once),
         TEST(a_forgotten_producers_records_stay_counted_and_never_count_again),
         TEST(an_unknown_producer_older_than_an_expired_tombstone_is_refused),

@@ -261,7 +261,111 @@ static void a_commit_to_a_data_file_that_was_replaced_is_no_commit(void **contex
     state_close(state);
 }
 
-static void a_data_file_removed_in_use_comes_back_from_the_copy_under_another_epoch(void **context)
+/* ---- removed in use ---- */
+
+static void folder_removed(void)
+{
+    assert_int_equal(nftw(in_folder("state"), folder_remove_entry, 16, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+/* All that it held is at its place again, under the same epoch, and locked. */
+static void written_again(struct state *state, const unsigned char epoch[STATE_EPOCH_BYTES], const char *all)
+{
+    struct state *second;
+
+    assert_int_equal(state_reopen(state), 0);
+    assert_int_equal(state_check(state), 0);
+    assert_string_equal(contents(state), all);
+    assert_memory_equal(epoch, state_epoch(state), STATE_EPOCH_BYTES);
+    assert_int_equal(state_open(in_folder("state"), &second, error, sizeof(error)), -1);
+    assert_non_null(strstr(error, "another sidecar"));
+    state_close(state);
+    state = opened();
+    assert_string_equal(contents(state), all);
+    assert_memory_equal(epoch, state_epoch(state), STATE_EPOCH_BYTES);
+    state_close(state);
+}
+
+static void a_data_file_removed_in_use_is_written_again_whole_under_the_same_epoch(void **context)
+{
+    unsigned char epoch[STATE_EPOCH_BYTES];
+    struct state *state = opened();
+
+    (void)context;
+    memcpy(epoch, state_epoch(state), sizeof(epoch));
+    assert_int_equal(put(state, "sA", "1"), 0);
+    assert_int_equal(state_sync(state), 0); /* an older copy is no reason to lose what came after it */
+    assert_int_equal(put(state, "sA", "2"), 0);
+    assert_int_equal(state_check(state), 0);
+    assert_int_equal(unlink(in_folder("state/data.mdb")), 0);
+    assert_int_equal(state_check(state), -1);
+    assert_int_equal(put(state, "sB", "3"), -1);
+    written_again(state, epoch, "sA=2 sB=3 ");
+}
+
+static void a_state_folder_removed_in_use_is_made_again_with_all_that_was_committed(void **context)
+{
+    unsigned char epoch[STATE_EPOCH_BYTES];
+    struct state *state = opened();
+
+    (void)context;
+    memcpy(epoch, state_epoch(state), sizeof(epoch));
+    assert_int_equal(put(state, "sA", "1"), 0);
+    folder_removed();
+    assert_int_equal(state_check(state), -1);
+    written_again(state, epoch, "sA=1 ");
+}
+
+static void a_lock_removed_in_use_is_taken_again(void **context)
+{
+    unsigned char epoch[STATE_EPOCH_BYTES];
+    struct state *state = opened();
+
+    (void)context;
+    memcpy(epoch, state_epoch(state), sizeof(epoch));
+    assert_int_equal(unlink(in_folder("state/lock")), 0);
+    assert_int_equal(state_check(state), -1);
+    written_again(state, epoch, "");
+}
+
+static void while_a_removed_folder_cannot_be_made_nothing_is_lost(void **context)
+{
+    unsigned char epoch[STATE_EPOCH_BYTES];
+    struct state *state = opened();
+
+    (void)context;
+    memcpy(epoch, state_epoch(state), sizeof(epoch));
+    assert_int_equal(put(state, "sA", "1"), 0);
+    folder_removed();
+    file_append("state", "in the way");
+    assert_int_equal(state_check(state), -1);
+    assert_int_equal(state_reopen(state), -1);
+    assert_int_equal(state_reopen(state), -1);
+    assert_non_null(strstr(state_error(state), "state folder"));
+    assert_int_equal(unlink(in_folder("state")), 0);
+    written_again(state, epoch, "sA=1 ");
+}
+
+static void another_sidecars_folder_in_a_removed_ones_place_is_left_alone(void **context)
+{
+    struct state *state = opened(), *second;
+
+    (void)context;
+    assert_int_equal(put(state, "sA", "1"), 0);
+    folder_removed();
+    second = opened();
+    assert_int_equal(put(second, "sB", "2"), 0);
+    assert_int_equal(state_reopen(state), -1);
+    assert_non_null(strstr(state_error(state), "another sidecar"));
+    state_close(state);
+    assert_int_equal(put(second, "sC", "3"), 0);
+    state_close(second);
+    second = opened();
+    assert_string_equal(contents(second), "sB=2 sC=3 ");
+    state_close(second);
+}
+
+static void where_the_removed_data_is_not_open_the_copy_counts_under_another_epoch(void **context)
 {
     unsigned char before[STATE_EPOCH_BYTES];
     struct state *state = opened();
@@ -270,13 +374,16 @@ static void a_data_file_removed_in_use_comes_back_from_the_copy_under_another_ep
     memcpy(before, state_epoch(state), sizeof(before));
     assert_int_equal(put(state, "sA", "1"), 0);
     assert_int_equal(state_sync(state), 0);
+    assert_int_equal(put(state, "mversion", "2"), 0);
+    assert_int_equal(state_reopen(state), -1); /* and is closed now */
     assert_int_equal(unlink(in_folder("state/data.mdb")), 0);
-    assert_int_equal(put(state, "sA", "2"), -1);
     assert_int_equal(state_reopen(state), 0);
     assert_string_equal(contents(state), "sA=1 ");
     assert_memory_not_equal(before, state_epoch(state), sizeof(before));
     state_close(state);
 }
+
+/* ---- boots ---- */
 
 static void after_a_boot_without_a_clean_end_only_the_copy_counts(void **context)
 {
@@ -504,7 +611,12 @@ int main(void)
         TEST(a_file_in_the_folders_place_is_a_clear_error),
         TEST(what_is_no_file_at_a_files_name_is_named_in_the_error),
         TEST(a_commit_to_a_data_file_that_was_replaced_is_no_commit),
-        TEST(a_data_file_removed_in_use_comes_back_from_the_copy_under_another_epoch),
+        TEST(a_data_file_removed_in_use_is_written_again_whole_under_the_same_epoch),
+        TEST(a_state_folder_removed_in_use_is_made_again_with_all_that_was_committed),
+        TEST(a_lock_removed_in_use_is_taken_again),
+        TEST(while_a_removed_folder_cannot_be_made_nothing_is_lost),
+        TEST(another_sidecars_folder_in_a_removed_ones_place_is_left_alone),
+        TEST(where_the_removed_data_is_not_open_the_copy_counts_under_another_epoch),
         TEST(after_a_boot_without_a_clean_end_only_the_copy_counts),
         TEST(after_a_boot_with_a_clean_end_everything_counts),
         TEST(after_a_kill_under_the_same_boot_everything_counts),
