@@ -63,8 +63,8 @@ static bool born_fits(const struct tail_mark *mark, int64_t born_ns)
     return mark->first_len > 0 || mark->born_ns == 0 || born_ns == 0 || mark->born_ns == born_ns;
 }
 
-/* What was last written before the marked file was made cannot hold it. Some compressors keep whole seconds
- * only. */
+/* What was last written before the marked file was made, or first seen if that was earlier (it was packed
+ * when it was found), cannot hold it. Some compressors keep whole seconds only. */
 static bool packed_may_hold(const struct sibling *sibling, const struct tail_mark *mark)
 {
     bool since = mark->first_len == 0 || mark->born_ns == 0 || mark->since_ns < mark->born_ns;

@@ -81,18 +81,18 @@ static bool sibling_look(int folder_fd, const char *name, struct sibling *out)
     return true;
 }
 
-/* Oldest first. Rotated at the same moment: the one with the longer or greater name (.10, .2) is older. */
+/* Oldest first. Rotated at the same moment: packed ones are older, then what was born earlier, then the one
+ * with the longer or greater name (.10, .2). */
 static int sibling_order(const void *left, const void *right)
 {
     const struct sibling *a = left, *b = right;
-    int64_t x = a->modified_ns, y = b->modified_ns;
 
-    if (x == y && !a->packed && !b->packed && a->born_ns != 0 && b->born_ns != 0) {
-        x = a->born_ns;
-        y = b->born_ns;
-    }
-    if (x != y)
-        return x < y ? -1 : 1;
+    if (a->modified_ns != b->modified_ns)
+        return a->modified_ns < b->modified_ns ? -1 : 1;
+    if (a->packed != b->packed)
+        return a->packed ? -1 : 1;
+    if (!a->packed && a->born_ns != b->born_ns)
+        return a->born_ns < b->born_ns ? -1 : 1;
     if (strlen(a->name) != strlen(b->name))
         return strlen(a->name) > strlen(b->name) ? -1 : 1;
     return strcmp(b->name, a->name);

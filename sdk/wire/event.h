@@ -93,7 +93,7 @@ void event_row_pack_utc(const struct event_row *row, uint64_t out_words[4]);
 struct event_shape {
     uint64_t what;   /* words[2] */
     uint32_t scope;  /* words[3] */
-    uint32_t number; /* 0: an empty place */
+    uint32_t number; /* 0: an empty place, whatever the others are */
 };
 
 /* The place in a table of 2^bits places where a record's shape is, or belongs: then its number is 0. Open
