@@ -93,6 +93,28 @@ static void a_file_compressed_while_away_is_read_from_its_position(void **contex
     assert_int_equal(bad(), 0);
 }
 
+/* Its packed copy then seems to be older than the file was made. */
+static void a_compressor_that_keeps_whole_seconds_only_hides_no_file(void **context)
+{
+    struct timespec times[2];
+    struct stat status;
+
+    (void)context;
+    follow_up(false);
+    clock_ticks();
+    lines_put("e.jsonl", 3);
+    tick();
+    follow_away();
+    lines_put("e.jsonl", 2);
+    compressed("e.jsonl", "e.jsonl.1.gz");
+    assert_int_equal(stat(in_folder("e.jsonl.1.gz"), &status), 0);
+    times[0] = times[1] = (struct timespec){.tv_sec = status.st_mtim.tv_sec};
+    assert_int_equal(utimensat(AT_FDCWD, in_folder("e.jsonl.1.gz"), times, 0), 0);
+    restart();
+    tick();
+    assert_int_equal(counted(), 5);
+}
+
 static void a_file_compressed_before_its_first_line_was_read_is_read_whole(void **context)
 {
     (void)context;
@@ -758,6 +780,7 @@ int main(void)
         cmocka_unit_test(names_of_rotated_and_compressed_files_are_known),
         TEST(a_file_compressed_since_it_was_listed_is_opened_packed),
         TEST(a_file_compressed_while_away_is_read_from_its_position),
+        TEST(a_compressor_that_keeps_whole_seconds_only_hides_no_file),
         TEST(a_file_compressed_before_its_first_line_was_read_is_read_whole),
         TEST(an_inode_that_went_to_another_file_is_told_by_its_birth),
         TEST(an_inode_that_went_to_a_compressed_file_is_told_by_its_birth),

@@ -499,6 +499,26 @@ static void a_lost_reply_means_the_identical_batch_again(void **state)
     assert_int_equal(copies, 3);
 }
 
+/* As a sidecar does that could not commit it: the connection stays, and no reply comes. */
+static void what_is_not_answered_is_sent_again_on_the_same_connection(void **state)
+{
+    struct ailive *instance;
+
+    (void)state;
+    open_peer();
+    instance = open_here(60000);
+    wait_until(instance, is_connected); /* it greets, though nothing was recorded */
+    rep_peer_silence(&peer, true);
+    record(instance, 0, 10);
+    (void)ailive_flush(instance, 0);
+    assert_true(rep_peer_wait_rows(&peer, 10, WAIT_MS));
+    rep_peer_silence(&peer, false);
+    assert_int_equal(ailive_flush(instance, WAIT_MS), AILIVE_OK);
+    assert_int_equal(rep_peer_again(&peer), 10);
+    assert_int_equal(peer.connections, 1);
+    assert_int_equal(ailive_close(instance, WAIT_MS), AILIVE_OK);
+}
+
 static void a_sidecar_that_comes_late_gets_what_waited(void **state)
 {
     struct ailive *instance = open_here(60000);
@@ -545,6 +565,35 @@ static void a_refused_batch_becomes_a_range_drop_and_the_next_one_goes_on(void *
     assert_true(told);
     read_spool();
     assert_int_equal(spool_files, 0); /* it was acknowledged: no drop line is left to tell */
+}
+
+static bool hundred_dropped(const struct ailive_stats *stats)
+{
+    return stats->dropped_spool == 100;
+}
+
+static bool two_hundred_dropped(const struct ailive_stats *stats)
+{
+    return stats->dropped_spool == 200;
+}
+
+/* It would be sent for ever, and before every record. */
+static void a_refused_range_drop_keeps_nothing_waiting(void **state)
+{
+    struct ailive *instance;
+
+    (void)state;
+    open_peer();
+    rep_peer_answer(&peer, BATCH_REFUSED, BATCH_REFUSED);
+    instance = open_here(60000);
+    record(instance, 0, 100);
+    (void)ailive_flush(instance, 0);
+    wait_until(instance, hundred_dropped);
+    record(instance, 100, 100);
+    wait_until(instance, two_hundred_dropped);
+    assert_int_equal(ailive_close(instance, WAIT_MS), AILIVE_OK);
+    read_spool();
+    assert_int_equal(spool_lines("\n"), 1); /* one range, for whoever reads it */
 }
 
 static void door_drops_reach_the_sidecar_without_a_record(void **state)
@@ -1090,8 +1139,10 @@ int main(void)
         TEST(many_names_never_crowd_out_the_rows),
         TEST(a_batch_has_no_more_rows_than_fit_beside_its_names),
         TEST(a_lost_reply_means_the_identical_batch_again),
+        TEST(what_is_not_answered_is_sent_again_on_the_same_connection),
         TEST(a_sidecar_that_comes_late_gets_what_waited),
         TEST(a_refused_batch_becomes_a_range_drop_and_the_next_one_goes_on),
+        TEST(a_refused_range_drop_keeps_nothing_waiting),
         TEST(door_drops_reach_the_sidecar_without_a_record),
         TEST(garbage_from_the_peer_harms_nothing),
         TEST(without_a_sidecar_every_record_is_a_line_exactly),

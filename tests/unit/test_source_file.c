@@ -129,15 +129,22 @@ static void a_line_over_the_limit_is_skipped_even_over_a_restart(void **context)
     assert_int_equal(follow_lag_bytes(follow), 0); /* it is not read again and again */
     restart();
     tick();
-    put_long(LINES_MAX_BYTES);
-    tick();
-    restart();
-    tick();
     lines_put("e.jsonl", 1); /* the rest of the long one, whole as it looks */
     lines_put("e.jsonl", 1);
     tick();
     assert_int_equal(counted(), 2);
     assert_int_equal(bad(), 1);
+    put_long(3 * LINES_MAX_BYTES);
+    tick();
+    restart();
+    tick();
+    put_long(LINES_MAX_BYTES);
+    tick();
+    file_append("e.jsonl", "\n");
+    lines_put("e.jsonl", 1);
+    tick();
+    assert_int_equal(counted(), 3);
+    assert_int_equal(bad(), 2);
 }
 
 static void a_file_longer_than_a_pass_is_read_whole(void **context)
@@ -462,6 +469,24 @@ static void copytruncate_while_away_reads_the_rest_from_the_copy(void **context)
     assert_int_equal(counted(), 56);
 }
 
+/* Between the two steps of copytruncate both files hold the same lines. */
+static void a_copy_of_what_is_still_there_is_not_read_beside_it(void **context)
+{
+    (void)context;
+    file_append("e.jsonl", "");
+    follow_up(false);
+    tick();
+    unique_put("e.jsonl", 5);
+    usleep(10000);
+    copied("e.jsonl", "e.jsonl.1");
+    tick();
+    assert_int_equal(counted(), 5);
+    assert_int_equal(truncate(in_folder("e.jsonl"), 0), 0);
+    unique_put("e.jsonl", 2);
+    tick();
+    assert_int_equal(counted(), 7);
+}
+
 static void many_copytruncates_between_two_looks_lose_nothing(void **context)
 {
     char name[32], text[128];
@@ -728,6 +753,20 @@ static void spooled_records_count_once_whatever_comes_over_the_other_road(void *
     spool_tick();
     assert_int_equal(counted(), 10);
     assert_int_equal(series_total(aggregate, "ailive_events_duplicate_total", "road=\"spool\""), 10);
+}
+
+/* What a later file gives up as lost may lie in an earlier one. */
+static void a_producers_spool_files_wait_for_those_before_them(void **context)
+{
+    (void)context;
+    assert_int_equal(mkdir(in_folder(spool_name(1)), 0700), 0); /* cannot be read */
+    spool_records(2, &producer, 10, 5);
+    spool_tick();
+    assert_int_equal(counted(), 0);
+    assert_int_equal(rmdir(in_folder(spool_name(1))), 0);
+    spool_records(1, &producer, 0, 10);
+    spool_tick();
+    assert_int_equal(counted(), 15);
 }
 
 /* Its lines wait; those of the producers behind it do not wait with them. */
@@ -1042,6 +1081,7 @@ int main(void)
         TEST(a_copy_with_another_inode_is_the_same_file),
         TEST(the_last_line_of_a_rotated_file_needs_no_newline),
         TEST(many_rotations_while_away_lose_nothing),
+        TEST(a_copy_of_what_is_still_there_is_not_read_beside_it),
         TEST(many_copytruncates_between_two_looks_lose_nothing),
         TEST(more_rotations_than_generations_lose_nothing),
         TEST(copytruncate_reads_the_rest_from_the_copy),
@@ -1052,6 +1092,7 @@ int main(void)
         TEST(a_random_history_of_renames_is_exact),
         TEST(a_random_history_of_copytruncates_is_exact),
         SPOOL(spooled_records_count_once_whatever_comes_over_the_other_road),
+        SPOOL(a_producers_spool_files_wait_for_those_before_them),
         SPOOL(a_producer_at_the_range_limit_holds_up_nobody_else),
         SPOOL(more_spool_files_than_descriptors_are_read_all_the_same),
         SPOOL(a_batch_that_comes_after_its_spool_was_read_counts_only_what_is_new),

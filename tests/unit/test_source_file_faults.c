@@ -329,6 +329,54 @@ static void a_file_that_cannot_be_read_at_a_start_is_not_taken_for_another(void 
     assert_int_equal(counted(), 10);
 }
 
+/* The simplest start there is: one file, which has grown. */
+static void a_start_at_which_any_call_fails_reads_nothing_twice(void **context)
+{
+    static const int numbers[FAULTS] = {EIO, EMFILE, EIO, ENOMEM, EIO, ENOMEM};
+    unsigned rounds = 3000;
+
+    (void)context;
+    for (unsigned kind = 0; kind < FAULTS; kind++)
+        for (unsigned n = 1; n == 1 || happened; n++) {
+            uint64_t before = counted();
+
+            round_begin(rounds++);
+            unique_put(at("e.jsonl"), 5);
+            look();
+            go_away();
+            unique_put(at("e.jsonl"), 2);
+            fault = kind;
+            fault_errno = numbers[kind];
+            countdown = n;
+            look();
+            countdown = 0;
+            for (int i = 0; i < 3; i++)
+                look();
+            assert_int_equal(counted() - before, 7);
+            go_away();
+        }
+}
+
+/* Once a line of it is read, nothing shows that it was filled, copied and cut before. */
+static void an_untouched_file_is_not_begun_while_its_copies_are_in_doubt(void **context)
+{
+    (void)context;
+    file_append("e.jsonl", "");
+    follow_up(false);
+    tick();
+    usleep(10000);
+    unique_put("e.jsonl.1", 5); /* as copytruncate leaves it */
+    unique_put("e.jsonl", 3);
+    fault = FAULT_FOLDER;
+    fault_errno = ENOMEM;
+    countdown = 1;
+    lasting = injecting = true;
+    tick();
+    lasting = injecting = false;
+    tick();
+    assert_int_equal(counted(), 8);
+}
+
 /* ---- another program writes while we read ---- */
 
 #define TEXT_LINES 20000u /* three chunks */
@@ -479,6 +527,8 @@ int main(void)
         TEST(a_listing_that_fails_settles_no_spool),
         TEST(memory_that_is_out_loses_and_doubles_nothing),
         TEST(a_file_that_cannot_be_read_at_a_start_is_not_taken_for_another),
+        TEST(a_start_at_which_any_call_fails_reads_nothing_twice),
+        TEST(an_untouched_file_is_not_begun_while_its_copies_are_in_doubt),
         TEST(copytruncate_between_two_reads_loses_and_doubles_nothing),
         TEST(what_is_written_behind_any_read_is_seen_by_the_next_look),
         TEST(memory_that_is_out_amid_a_packed_file_loses_and_doubles_nothing),

@@ -419,10 +419,9 @@ static void links_in_place_of_rings_are_not_followed(void **context)
     assert_true(file_there("elsewhere"));
 }
 
-/* The gap below the tail lies in a spool that is still being read. */
-static void a_gap_waits_for_the_spool_and_is_not_lost(void **context)
+/* Records 0 to 7 in a spool that nobody has read; 8 and 9 are in no file. */
+static struct spool_reader *spool_unread(struct contract *contract)
 {
-    struct contract *contract = contract_new(NULL);
     struct spool_reader *spools = spool_reader_new(ingest, contract, runtime);
     struct spool_record record = {.producer = producer,
                                   .ring = 1,
@@ -437,13 +436,47 @@ static void a_gap_waits_for_the_spool_and_is_not_lost(void **context)
                                   .run_id = {"r", 1}};
     char text[SPOOL_LINE_MAX_BYTES], name[SPOOL_NAME_BYTES], path[128];
 
-    (void)context;
     assert_int_equal(mkdir(in_folder("spool"), 0700), 0);
     spool_reader_add(spools, in_folder("spool"));
     spool_file_name(&producer, 1, name);
     snprintf(path, sizeof(path), "spool/%s", name);
-    for (record.seq = 0; record.seq < 8; record.seq++) /* 8 and 9 are in no file */
+    for (record.seq = 0; record.seq < 8; record.seq++)
         file_put(path, O_CREAT | O_APPEND, text, spool_format_record(&record, text));
+    return spools;
+}
+
+/* The state is lost, the spool is not: what the ring had let go of may lie there. */
+static void a_living_producers_gap_waits_for_the_spool_too(void **context)
+{
+    struct contract *contract = contract_new(NULL);
+    struct spool_reader *spools = spool_unread(contract);
+
+    (void)context;
+    folder_begin();
+    names_put();
+    ring_put(ring_make(10, 12));
+    ring_source_up(spools);
+    usleep(SOURCE_RING_LOOK_MS * 2500); /* two looks, and nobody reads the spool */
+    assert_int_equal(dropped("lost"), 0);
+    for (unsigned i = 0; i < 6000 && dropped("lost") == 0; i++) {
+        spool_reader_tick(spools);
+        usleep(10000);
+    }
+    assert_int_equal(counted(), 8);
+    assert_int_equal(dropped("lost"), 2);
+    source_ring_close(source);
+    source = NULL;
+    spool_reader_free(spools);
+    contract_free(contract);
+}
+
+/* The gap below the tail lies in a spool that is still being read. */
+static void a_gap_waits_for_the_spool_and_is_not_lost(void **context)
+{
+    struct contract *contract = contract_new(NULL);
+    struct spool_reader *spools = spool_unread(contract);
+
+    (void)context;
     folder_begin();
     names_put();
     ring_put(ring_make(10, 12));
@@ -582,6 +615,24 @@ static void a_runtime_folder_removed_while_in_use_is_taken_anew(void **context)
     assert_int_equal(counted(), 20);
 }
 
+/* It may live on, with its connection for a while gone too. */
+static void nobody_is_forgotten_for_having_been_in_a_removed_runtime_folder(void **context)
+{
+    struct source_ring_options options = {.runtime = runtime, .forget_ms = 1};
+
+    (void)context;
+    take_run(0, 5, INGEST_COMMITTED);
+    folder_begin();
+    names_put();
+    ring_put(ring_make(0, 10));
+    assert_int_equal(source_ring_open(&options, ingest, &source, error, sizeof(error)), 0);
+    assert_true(within(ten_pending));
+    assert_int_equal(rename(runtime, in_folder("removed")), 0);
+    assert_true(within(locked_anew));
+    usleep(SOURCE_RING_LOOK_MS * 2500); /* two looks in which it would have been */
+    assert_false(forgotten());
+}
+
 /* ---- many ---- */
 
 static bool all_salvaged(void)
@@ -646,7 +697,7 @@ static void a_killed_process_of_the_sdk_is_salvaged_to_the_last_record(void **co
 static void old_half_made_folders_are_removed_and_young_ones_stay(void **context)
 {
     struct timespec old[2] = {{.tv_sec = time(NULL) - 3600}, {.tv_sec = time(NULL) - 3600}};
-    char young[128], stale[128];
+    char young[128], stale[128], emptied[128];
 
     (void)context;
     snprintf(young, sizeof(young), "runtime/.%s.new", hex);
@@ -656,11 +707,14 @@ static void old_half_made_folders_are_removed_and_young_ones_stay(void **context
     assert_int_equal(mkdir(in_folder(young), 0700), 0);
     assert_int_equal(mkdir(in_folder(stale), 0700), 0);
     assert_int_equal(utimensat(AT_FDCWD, in_folder(stale), old, 0), 0);
+    snprintf(emptied, sizeof(emptied), "runtime/%s", hex); /* its remover was killed before the last step */
+    assert_int_equal(mkdir(in_folder(emptied), 0700), 0);
     ring_source_up(NULL);
     source_ring_close(source);
     source = NULL;
     assert_true(file_there(young));
     assert_false(file_there(stale));
+    assert_false(file_there(emptied));
 }
 
 static void a_second_sidecar_on_the_folder_is_refused_with_the_pid(void **context)
@@ -709,8 +763,10 @@ int main(void)
         TEST(a_ring_its_maker_had_not_finished_holds_nothing_and_goes_with_the_folder),
         TEST(links_in_place_of_rings_are_not_followed),
         TEST(a_gap_waits_for_the_spool_and_is_not_lost),
+        TEST(a_living_producers_gap_waits_for_the_spool_too),
         TEST(a_producer_is_forgotten_only_without_folder_connection_and_spool),
         TEST(a_runtime_folder_removed_while_in_use_is_taken_anew),
+        TEST(nobody_is_forgotten_for_having_been_in_a_removed_runtime_folder),
         TEST(more_dead_producers_than_are_looked_at_are_salvaged_one_after_the_other),
         TEST(old_half_made_folders_are_removed_and_young_ones_stay),
         TEST(a_second_sidecar_on_the_folder_is_refused_with_the_pid),
