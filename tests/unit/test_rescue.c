@@ -19,6 +19,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -456,6 +457,34 @@ static void beyond_the_cap_it_stays_and_goes_on_where_it_stopped(void **context)
     sidecar_ends();
 }
 
+/* No file may grow beyond 8 KiB: a chunk of lines is cut short, and taken back. */
+static void a_write_that_is_cut_short_moves_no_tail(void **context)
+{
+    struct ailive_options options = options_here(60000);
+    struct ailive *instance;
+    struct rlimit before, little;
+
+    (void)context;
+    producer_is_killed(3000);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    little = before;
+    little.rlim_cur = 8192;
+    signal(SIGXFSZ, SIG_IGN);
+    instance = open_with(&options);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
+    assert_int_equal(ailive_close(instance, 0), AILIVE_OK);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(times_logged("stays in"), 1);
+    assert_int_equal(ring_tail_now(), 0);
+    assert_int_equal(ailive_close(open_with(&options), 0), AILIVE_OK);
+    assert_true(folder_gone());
+    sidecar_begins();
+    sidecar_reads_the_spool();
+    assert_int_equal(counted(), 3001);
+    assert_int_equal(dropped(""), 0);
+    sidecar_ends();
+}
+
 /* A spool file of somebody else's, so that `room` bytes are left below a cap of 64 KiB. */
 static void spool_is_filled(size_t room)
 {
@@ -610,6 +639,7 @@ int main(void)
         TEST(a_rescue_done_twice_counts_once),
         TEST(two_rescuers_at_once_count_once),
         TEST(a_file_that_is_there_is_not_written_into),
+        TEST(a_write_that_is_cut_short_moves_no_tail),
         TEST(beyond_the_cap_it_stays_and_goes_on_where_it_stopped),
         TEST(the_cap_is_that_of_the_whole_folder),
         TEST(half_a_drop_stands_for_nothing_when_the_tail_moves_later),
