@@ -11,7 +11,7 @@
 
 #include <pthread.h>
 
-#define REP_PEER_RINGS       256
+#define REP_PEER_RINGS       2048
 #define REP_PEER_ROWS        4096
 #define REP_PEER_REQUESTS    4096
 #define REP_PEER_CONNECTIONS 16
