@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void owner_read(int fd, char *owner, size_t cap)
@@ -48,4 +49,12 @@ int folder_lock_take(int folder_fd, const char *name, char *owner, size_t owner_
     }
     owner_write(fd);
     return fd;
+}
+
+bool folder_lock_names(int folder_fd, const char *name, int at_flags, int fd)
+{
+    struct stat ours, there;
+
+    return fstat(fd, &ours) == 0 && fstatat(folder_fd, name, &there, at_flags) == 0 &&
+           ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
 }

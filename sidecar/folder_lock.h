@@ -7,11 +7,16 @@
 #ifndef AILIVE_SIDECAR_FOLDER_LOCK_H
 #define AILIVE_SIDECAR_FOLDER_LOCK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Opens (or makes, 0600) the file `name` in the folder folder_fd (AT_FDCWD: name is a path), locks it and
  * writes the pid into it for display. Returns the descriptor to close when done, or -1 with errno: EAGAIN
  * when another process holds it; owner then holds its pid as text ("unknown" when it cannot be read). */
 int folder_lock_take(int folder_fd, const char *name, char *owner, size_t owner_cap);
+
+/* Whether the name (as above) still stands for the open file or folder fd: neither removed nor replaced.
+ * at_flags: fstatat()'s, AT_SYMLINK_NOFOLLOW or 0. */
+bool folder_lock_names(int folder_fd, const char *name, int at_flags, int fd);
 
 #endif

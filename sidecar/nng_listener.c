@@ -135,11 +135,9 @@ static int socket_lock(struct nng_listener *listener, const char *path, char *er
 static bool socket_lock_in_place(const struct nng_listener *listener)
 {
     char lock_path[PATHS_SOCKET_BYTES + 8];
-    struct stat ours, there;
 
     socket_lock_path(listener->url.path, lock_path);
-    return fstat(listener->lock_fd, &ours) == 0 && lstat(lock_path, &there) == 0 &&
-           ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+    return folder_lock_names(AT_FDCWD, lock_path, AT_SYMLINK_NOFOLLOW, listener->lock_fd);
 }
 
 static bool socket_in_place(const struct nng_listener *listener)

@@ -363,10 +363,7 @@ static int source_claim(struct source_ring *source, char *error, size_t cap)
 
 static bool source_has_folder(const struct source_ring *source)
 {
-    struct stat ours, there;
-
-    return source->lock_fd >= 0 && fstat(source->runtime_fd, &ours) == 0 &&
-           stat(source->runtime, &there) == 0 && ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+    return source->lock_fd >= 0 && folder_lock_names(AT_FDCWD, source->runtime, 0, source->runtime_fd);
 }
 
 /* Somebody may remove the folder while it is in use, as the end of a login session does with

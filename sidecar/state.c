@@ -214,21 +214,11 @@ static int state_lock(struct state *state)
                       state->path, strerror(errno));
 }
 
-static bool same_file(int fd, const struct stat *there)
-{
-    struct stat ours;
-
-    return fstat(fd, &ours) == 0 && ours.st_dev == there->st_dev && ours.st_ino == there->st_ino;
-}
-
 /* Whether the folder at our path, and the lock in it, are still those that we hold. */
 static bool folder_in_place(const struct state *state)
 {
-    struct stat there;
-
-    return stat(state->path, &there) == 0 && same_file(state->folder_fd, &there) &&
-           fstatat(state->folder_fd, "lock", &there, AT_SYMLINK_NOFOLLOW) == 0 &&
-           same_file(state->lock_fd, &there);
+    return folder_lock_names(AT_FDCWD, state->path, 0, state->folder_fd) &&
+           folder_lock_names(state->folder_fd, "lock", AT_SYMLINK_NOFOLLOW, state->lock_fd);
 }
 
 /* ---- is the data to be trusted? ---- */
