@@ -4,9 +4,11 @@
  *   MetricFamily  1 name, 2 help, 3 type (0 counter, 1 gauge, 4 histogram), 4 metric
  *   Metric        1 label (1 name, 2 value), 2 gauge (1 value), 3 counter (1 value), 7 histogram
  *   Histogram     1 sample_count, 2 sample_sum, 3 bucket (1 cumulative_count, 2 upper_bound, 3 exemplar),
- *                 5 schema, 6 zero_threshold, 7 zero_count, 12 positive_span (1 offset, 2 length), 13
- * positive_delta (packed) Exemplar      1 label, 2 value, 3 timestamp (1 seconds, 2 nanoseconds) A message
- * inside another stands behind its length: each is made in a buffer of its own first.
+ *                 5 schema, 6 zero_threshold, 7 zero_count, 12 positive_span (1 offset, 2 length),
+ *                 13 positive_delta (packed)
+ *   Exemplar      1 label, 2 value, 3 timestamp (1 seconds, 2 nanoseconds)
+ *
+ * A message inside another stands behind its length: each is made in a buffer of its own first.
  */
 #include "expose_proto.h"
 

@@ -17,16 +17,6 @@ static pthread_once_t places_once = PTHREAD_ONCE_INIT;
 
 /* ---- steps ---- */
 
-static unsigned cell_of(int64_t nanoseconds)
-{
-    return histogram_cell(nanoseconds);
-}
-
-static unsigned slot_of(int64_t nanoseconds)
-{
-    return native_slot(nanoseconds);
-}
-
 /* The greatest number from first to last of which `number_of` says the same as of first; without a greater
  * one there, INT64_MAX. */
 static int64_t last_alike(unsigned (*number_of)(int64_t), int64_t first, int64_t last)
@@ -51,11 +41,11 @@ static void place_make(unsigned i, const unsigned gaps[HISTOGRAM_CELLS])
     unsigned e = i / 32, digits = 32 + i % 32;
     int64_t first = e >= 5 ? (int64_t)digits << (e - 5) : (int64_t)(digits >> (5 - e));
     int64_t last = e > 5 ? (((int64_t)digits + 1) << (e - 5)) - 1 : first;
-    unsigned cell = cell_of(first);
+    unsigned cell = histogram_cell(first);
 
-    places[i].slot_last_ns = last_alike(slot_of, first, last);
-    places[i].cell_last_ns = last_alike(cell_of, first, last);
-    places[i].step = slot_of(first) + gaps[cell];
+    places[i].slot_last_ns = last_alike(native_slot, first, last);
+    places[i].cell_last_ns = last_alike(histogram_cell, first, last);
+    places[i].step = native_slot(first) + gaps[cell];
     places[i].cell_gap = cell + 1 < HISTOGRAM_CELLS ? gaps[cell + 1] - gaps[cell] : 0;
 }
 
@@ -65,8 +55,8 @@ static void places_make(void)
     unsigned group = 0;
 
     for (unsigned cell = 0; cell < HISTOGRAM_CELLS; cell++) {
-        unsigned slot = cell > 0 ? slot_of(histogram_cell_bounds[cell - 1] + 1) : 0;
-        unsigned last_slot = slot_of(histogram_cell_bounds[cell]);
+        unsigned slot = cell > 0 ? native_slot(histogram_cell_bounds[cell - 1] + 1) : 0;
+        unsigned last_slot = native_slot(histogram_cell_bounds[cell]);
 
         gaps[cell] = group * TALLY_GROUP - slot;
         for (; slot <= last_slot; slot += TALLY_GROUP, group++) {
