@@ -811,6 +811,39 @@ static void a_child_keeps_no_descriptor_of_its_parents(void **state)
     assert_int_equal(ailive_close(spooling, WAIT_MS), AILIVE_OK);
 }
 
+/* No handler of fork() runs: the first call of the child notices. Until it closes them the parent's
+ * connection outlives the parent, and two processes read one stream. */
+static void nor_does_a_child_of_bare_Fork_once_it_has_called(void **state)
+{
+    struct ailive *shipping, *spooling;
+    struct ailive_stats stats;
+    int socket_fd, spool_fd;
+    pid_t child;
+
+    (void)state;
+#if UNDER_TSAN
+    skip(); /* it does not know _Fork() */
+#endif
+    shipping = open_here();
+    spooling = open_spooling();
+    ailive_record_action(shipping, AILIVE_FILL);
+    ailive_record_action(spooling, AILIVE_FILL);
+    assert_int_equal(ailive_flush(shipping, WAIT_MS), AILIVE_OK);
+    assert_int_equal(ailive_flush(spooling, WAIT_MS), AILIVE_OK);
+    socket_fd = __atomic_load_n(&shipping->fds.socket.fd, __ATOMIC_ACQUIRE); /* the shippers' */
+    spool_fd = __atomic_load_n(&spooling->fds.spool.fd, __ATOMIC_ACQUIRE);
+    assert_true(socket_fd >= 0 && spool_fd >= 0);
+    child = _Fork();
+    if (child == 0) {
+        bool there = fcntl(socket_fd, F_GETFD) != -1 && fcntl(spool_fd, F_GETFD) != -1;
+        (void)ailive_stats(shipping, &stats);
+        _exit(!there || fcntl(socket_fd, F_GETFD) != -1 || fcntl(spool_fd, F_GETFD) != -1);
+    }
+    expect_child_ok(child);
+    assert_int_equal(ailive_close(shipping, WAIT_MS), AILIVE_OK);
+    assert_int_equal(ailive_close(spooling, WAIT_MS), AILIVE_OK);
+}
+
 /* Opens, records, forks a child that only waits for the end of the pipe, and kills itself. */
 static void die_beside_a_child(pid_t (*forking)(void), const int wait_fds[2])
 {
@@ -1104,6 +1137,7 @@ int main(void)
         TEST(a_forked_child_records_under_an_id_of_its_own),
         TEST(a_child_of_bare_Fork_does_too),
         TEST(a_child_keeps_no_descriptor_of_its_parents),
+        TEST(nor_does_a_child_of_bare_Fork_once_it_has_called),
         TEST(a_child_does_not_hold_the_lock_of_its_dead_parent),
         TEST(nor_does_a_child_of_bare_Fork),
         TEST(a_socket_closed_underneath_is_replaced_and_its_number_left_alone),

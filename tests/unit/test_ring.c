@@ -11,10 +11,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define OWNER ((const struct ailive *)(uintptr_t)64)
@@ -321,6 +324,92 @@ static void a_reader_beside_the_writer_sees_every_record_whole_and_once(void **s
     ring_close(&ring);
 }
 
+/* ---- a maker that is stopped behind each of its instructions ---- */
+
+#define MADE_NUMBER   3
+#define MADE_CAPACITY 64
+#define MADE_START    ((uint64_t)77)
+#define STEPS_MAX     1000000
+
+static void make_ring_and_wait(const char *path)
+{
+    struct ring ring;
+
+    memset(&ring, 0, sizeof(ring));
+    if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
+        _exit(1);
+    raise(SIGSTOP);
+    (void)ring_open_file(&ring, path, 0600, MADE_NUMBER, MADE_CAPACITY, MADE_START);
+    _exit(2);
+}
+
+enum on_disk {
+    NOTHING_YET, /* as remains.c has it: no magic, no ring */
+    WHOLE,
+    BROKEN
+};
+
+static enum on_disk look(const char *path, bool *header_begun)
+{
+    struct layout_ring header;
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool read_whole =
+        fd >= 0 && fstat(fd, &st) == 0 && pread(fd, &header, sizeof(header), 0) == sizeof(header);
+
+    if (fd >= 0)
+        close(fd);
+    if (!read_whole)
+        return NOTHING_YET;
+    *header_begun = *header_begun || header.slot_bytes != 0 || header.capacity != 0;
+    if (memcmp(header.magic, "\0\0\0\0\0\0\0", sizeof(header.magic)) == 0)
+        return NOTHING_YET;
+    return layout_ring_check(&header, (uint64_t)st.st_size) == NULL && header.number == MADE_NUMBER &&
+                   header.capacity == MADE_CAPACITY && header.head == MADE_START && header.tail == MADE_START
+               ? WHOLE
+               : BROKEN;
+}
+
+/* false: its maker ended first. */
+static bool step(pid_t maker)
+{
+    int status;
+
+    return ptrace(PTRACE_SINGLESTEP, maker, NULL, NULL) == 0 && waitpid(maker, &status, 0) == maker &&
+           WIFSTOPPED(status);
+}
+
+/* What a kill at that instruction leaves behind is what lies there now. */
+static void a_maker_killed_at_any_instruction_leaves_no_ring_or_a_whole_one(void **state)
+{
+    char folder[] = "/tmp/ailive-ring-XXXXXX", path[64];
+    enum on_disk there = NOTHING_YET;
+    bool header_begun = false;
+    unsigned steps = 0;
+    int status;
+    pid_t maker;
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof(path), "%s/ring-%d", folder, MADE_NUMBER);
+    maker = fork();
+    if (maker == 0)
+        make_ring_and_wait(path);
+    assert_int_equal(waitpid(maker, &status, 0), maker);
+    if (WIFEXITED(status))
+        skip(); /* this machine lets nobody trace its children */
+    while (there == NOTHING_YET && steps < STEPS_MAX && step(maker)) {
+        there = look(path, &header_begun);
+        steps++;
+    }
+    kill(maker, SIGKILL);
+    (void)waitpid(maker, &status, 0);
+    unlink(path);
+    rmdir(folder);
+    assert_int_equal(there, WHOLE);
+    assert_true(header_begun); /* it was looked at in the middle too */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -334,6 +423,7 @@ int main(void)
         cmocka_unit_test(with_all_entries_taken_the_tail_does_not_move),
         cmocka_unit_test(an_entry_is_reused_without_a_moment_of_false_drops),
         cmocka_unit_test(a_ring_file_is_whole_allocated_and_passes_its_own_check),
+        cmocka_unit_test(a_maker_killed_at_any_instruction_leaves_no_ring_or_a_whole_one),
         cmocka_unit_test(a_reader_beside_the_writer_sees_every_record_whole_and_once),
     };
 

@@ -797,6 +797,33 @@ static void room_in_the_spool_is_used_again_once_files_are_gone(void **state)
     assert_int_equal(ailive_close(instance, 0), AILIVE_OK);
 }
 
+static void spool_folder_is_removed(void)
+{
+    char command[128];
+
+    snprintf(command, sizeof(command), "rm -r '%s'", spool_dir);
+    assert_int_equal(system(command), 0);
+}
+
+/* By an operator, or by what clears old files away. What was in it is gone; what comes after is not. */
+static void a_spool_folder_removed_while_in_use_is_made_again(void **state)
+{
+    struct ailive *instance = open_here(1);
+
+    (void)state;
+    spool_folder_is_removed(); /* before the first file */
+    record(instance, 0, 100);
+    assert_int_equal(ailive_flush(instance, WAIT_MS), AILIVE_OK);
+    read_spool();
+    assert_int_equal(spool_lines("\n"), 100);
+    spool_folder_is_removed(); /* with the file in use */
+    record(instance, 100, 70);
+    assert_int_equal(ailive_flush(instance, WAIT_MS), AILIVE_OK);
+    read_spool();
+    assert_int_equal(spool_lines("\n"), 70);
+    assert_int_equal(ailive_close(instance, 0), AILIVE_OK);
+}
+
 static void door_words_are_lines_too(void **state)
 {
     struct ailive_options options = options_here(300);
@@ -1151,6 +1178,7 @@ int main(void)
         TEST(at_the_cap_the_rest_is_one_exact_range_drop),
         TEST(a_range_drop_nobody_was_told_is_a_line_at_close),
         TEST(room_in_the_spool_is_used_again_once_files_are_gone),
+        TEST(a_spool_folder_removed_while_in_use_is_made_again),
         TEST(door_words_are_lines_too),
         TEST(a_short_write_is_taken_back_and_nothing_is_lost),
         TEST(where_even_that_fails_the_lines_are_written_again_into_the_next_file),
