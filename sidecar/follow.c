@@ -14,6 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define LINKS_MAX 40u /* followed on the way to a folder, as the kernel has it */
+
 /* ---- reading ---- */
 
 static bool moved(struct generation *file)
@@ -200,26 +202,83 @@ bool follow_tick(struct follow *follow, int64_t now_ms)
 
 /* ---- opening and closing ---- */
 
+/* What stands before the last slash of path, and its last name, in place. */
+static const char *path_split(char *path, const char **name)
+{
+    char *slash = strrchr(path, '/');
+
+    *name = slash != NULL ? slash + 1 : path;
+    if (slash == NULL)
+        return ".";
+    *slash = '\0';
+    return slash == path ? "/" : path;
+}
+
+/* A link whose target is missing, in place of `path`: what it points to. false: it is none. */
+static bool link_follow(char path[PATH_MAX])
+{
+    char target[PATH_MAX], whole[2 * PATH_MAX];
+    ssize_t n = readlink(path, target, sizeof(target) - 1);
+    const char *name;
+
+    if (n <= 0)
+        return false;
+    target[n] = '\0';
+    if (target[0] == '/')
+        snprintf(whole, sizeof(whole), "%s", target);
+    else
+        snprintf(whole, sizeof(whole), "%s/%s", path_split(path, &name), target);
+    if (strlen(whole) >= PATH_MAX)
+        return false;
+    memcpy(path, whole, strlen(whole) + 1);
+    return true;
+}
+
+/* realpath(), also of a folder that is not there yet: as it will be once it is made. A position's key holds
+ * it: were it another after a restart, all of the file would count again. */
+static int folder_resolve(const char *given, char out[PATH_MAX])
+{
+    char path[PATH_MAX], missing[PATH_MAX] = "", longer[2 * PATH_MAX];
+    const char *at = path, *name;
+
+    snprintf(path, sizeof(path), "%s", given);
+    for (unsigned links = 0; realpath(at, out) == NULL;) {
+        if (strcmp(at, ".") == 0 || strcmp(at, "/") == 0)
+            return -1;
+        if (links < LINKS_MAX && link_follow(path)) {
+            links++;
+            continue;
+        }
+        at = path_split(path, &name);
+        if (name[0] == '\0' || strcmp(name, ".") == 0)
+            continue;
+        snprintf(longer, sizeof(longer), "/%s%s", name, missing);
+        if (strlen(longer) >= sizeof(missing))
+            return -1;
+        memcpy(missing, longer, strlen(longer) + 1);
+    }
+    if (missing[0] != '\0' && strcmp(out, "/") == 0)
+        out[0] = '\0';
+    if (strlen(out) + strlen(missing) >= PATH_MAX)
+        return -1;
+    memcpy(out + strlen(out), missing, strlen(missing) + 1);
+    return 0;
+}
+
 /* The folder's real path and the name in it: one file has one key, however it was spelled. */
 static int path_resolve(struct follow *follow, const char *path)
 {
-    char copy[PATH_MAX], folder[PATH_MAX], *slash;
-    const char *name;
+    char copy[PATH_MAX], folder[PATH_MAX];
+    const char *name, *above;
 
     if (strlen(path) >= sizeof(copy) || path[0] == '\0') {
         errno = path[0] == '\0' ? ENOENT : ENAMETOOLONG;
         return -1;
     }
     snprintf(copy, sizeof(copy), "%s", path);
-    slash = strrchr(copy, '/');
-    name = slash != NULL ? slash + 1 : copy;
-    if (slash != NULL)
-        *slash = '\0';
-    if (realpath(slash == NULL ? "." : slash == copy ? "/" : copy, folder) == NULL) {
-        /* Not there yet: as it was given. */
-        if (snprintf(folder, sizeof(folder), "%s", slash == copy ? "/" : copy) < 0)
-            return -1;
-    }
+    above = path_split(copy, &name);
+    if (folder_resolve(above, folder) != 0)
+        return -1;
     follow->folder = strdup(folder);
     if (asprintf(&follow->path, "%s/%s", strcmp(folder, "/") == 0 ? "" : folder, name) < 0)
         follow->path = NULL;

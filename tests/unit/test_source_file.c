@@ -31,6 +31,38 @@ static void a_missing_file_is_waited_for_and_read_from_its_start(void **context)
     assert_int_equal(follow_lag_bytes(follow), 0);
 }
 
+/* Each way in which a folder that is missing at the first start could have another name at the second. */
+static void a_folder_that_is_made_later_changes_nobodys_position(void **context)
+{
+    static const char *const given[] = {"later/e.jsonl", "dangling/e.jsonl", "link/sub/e.jsonl",
+                                        ".//later/./deep/e.jsonl"};
+    char before[256];
+
+    (void)context;
+    assert_non_null(getcwd(before, sizeof(before)));
+    assert_int_equal(chdir(folder), 0);
+    for (size_t i = 0; i < sizeof(given) / sizeof(given[0]); i++) {
+        assert_int_equal(symlink("target", "dangling"), 0);
+        assert_int_equal(mkdir("real", 0700), 0);
+        assert_int_equal(symlink("real", "link"), 0);
+        for (unsigned run = 0; run < 2; run++) {
+            if (follow_open(&context_of_follow, given[i], false, &follow, error, sizeof(error)) != 0)
+                fail_msg("%s", error);
+            tick();
+            if (run == 0)
+                assert_int_equal(system("mkdir -p later/deep real/sub target"), 0);
+            if (run == 0)
+                unique_put(given[i], 5);
+            tick();
+            assert_int_equal(counted(), 5 * (i + 1));
+            follow_away();
+            core_restart();
+        }
+        assert_int_equal(system("rm -r dangling later link real target"), 0);
+    }
+    assert_int_equal(chdir(before), 0);
+}
+
 static void a_partial_line_waits_for_its_newline_over_a_restart_too(void **context)
 {
     (void)context;
@@ -1061,6 +1093,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_missing_file_is_waited_for_and_read_from_its_start),
+        TEST(a_folder_that_is_made_later_changes_nobodys_position),
         TEST(a_partial_line_waits_for_its_newline_over_a_restart_too),
         TEST(a_restart_reads_nothing_twice),
         TEST(from_end_begins_behind_the_last_whole_line),
