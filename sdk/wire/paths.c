@@ -99,11 +99,25 @@ static int chosen(const char *given, const char *variable, char *out, size_t cap
     return copy(value, len_bytes, out, cap) ? 1 : -1;
 }
 
+/* chosen(), and whole: a host that daemonises goes to another folder, and its children's rings and spool must
+ * not go with it. */
+static int chosen_folder(const char *given, const char *variable, char *out, size_t cap)
+{
+    char value[PATHS_MAX_BYTES], here[PATHS_MAX_BYTES];
+    int decided = chosen(given, variable, out, cap);
+
+    if (decided <= 0 || out[0] == '/' || getcwd(here, sizeof(here)) == NULL)
+        return decided;
+    if (!print(value, sizeof(value), "%s/%s", strcmp(here, "/") == 0 ? "" : here, out))
+        return -1;
+    return copy(value, strlen(value), out, cap) ? 1 : -1;
+}
+
 bool paths_runtime(const char *given, char *out, size_t cap)
 {
     size_t len_bytes;
     const char *xdg;
-    int decided = chosen(given, "AILIVE_RUNTIME_DIR", out, cap);
+    int decided = chosen_folder(given, "AILIVE_RUNTIME_DIR", out, cap);
 
     if (decided != 0)
         return decided > 0;
@@ -121,7 +135,7 @@ static bool lasting(const char *given, const char *variable, const char *package
 {
     size_t len_bytes;
     const char *base;
-    int decided = chosen(given, variable, out, cap);
+    int decided = chosen_folder(given, variable, out, cap);
 
     if (decided != 0)
         return decided > 0;

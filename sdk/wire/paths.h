@@ -20,7 +20,8 @@
  * longer than cap. fallback may be NULL: out becomes "". */
 bool paths_env(const char *name, const char *fallback, char *out, size_t cap);
 
-/* Each writes a NUL-terminated path. given: the caller's own choice, NULL or "" for the default. false:
+/* Each writes a NUL-terminated path. given: the caller's own choice, NULL or "" for the default. A relative
+ * one, given or of the variable, is taken from the working folder of this moment and made absolute. false:
  * longer than cap, or no rule gives a folder (no HOME); out is "" then.
  *   runtime  given, $AILIVE_RUNTIME_DIR, /run/ailive if writable, $XDG_RUNTIME_DIR/ailive,
  *            /dev/shm/ailive-<uid>

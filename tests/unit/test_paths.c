@@ -91,6 +91,25 @@ static void choice_goes_before_variable_before_default(void **state)
     }
 }
 
+static void a_relative_choice_is_of_the_working_folder_of_that_moment(void **state)
+{
+    char out[PATHS_MAX_BYTES], small[8], before[PATHS_MAX_BYTES];
+
+    (void)state;
+    assert_non_null(getcwd(before, sizeof(before)));
+    assert_int_equal(chdir("/usr/lib"), 0);
+    assert_true(paths_spool("a/b", out, sizeof(out)));
+    assert_string_equal(out, "/usr/lib/a/b");
+    setenv("AILIVE_RUNTIME_DIR", "run", 1);
+    assert_true(paths_runtime(NULL, out, sizeof(out)));
+    assert_string_equal(out, "/usr/lib/run");
+    assert_false(paths_state("a", small, sizeof(small)));
+    assert_int_equal(chdir("/"), 0);
+    assert_true(paths_runtime(NULL, out, sizeof(out)));
+    assert_string_equal(out, "/run");
+    assert_int_equal(chdir(before), 0);
+}
+
 static void runtime_default_is_package_then_xdg_then_shm(void **state)
 {
     char out[PATHS_MAX_BYTES], shm[64];
@@ -214,6 +233,7 @@ int main(void)
         cmocka_unit_test_setup(blank_variable_counts_as_unset, clear_environment),
         cmocka_unit_test_setup(value_longer_than_the_buffer_is_refused_not_cut, clear_environment),
         cmocka_unit_test_setup(choice_goes_before_variable_before_default, clear_environment),
+        cmocka_unit_test_setup(a_relative_choice_is_of_the_working_folder_of_that_moment, clear_environment),
         cmocka_unit_test_setup(runtime_default_is_package_then_xdg_then_shm, clear_environment),
         cmocka_unit_test_setup(spool_and_state_default_to_package_then_xdg_then_home, clear_environment),
         cmocka_unit_test_setup(ipc_url_defaults_to_the_socket_in_the_runtime_folder, clear_environment),

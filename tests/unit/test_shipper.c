@@ -650,6 +650,29 @@ static void garbage_from_the_peer_harms_nothing(void **state)
 
 /* ---- spool ---- */
 
+/* Folders named relatively, and a host that goes elsewhere before its first ring is made, as daemon() does.
+ */
+static void a_host_that_changes_its_working_folder_leaves_nothing_behind(void **state)
+{
+    struct ailive_options options = options_here(1);
+    struct ailive *instance;
+    char before[256];
+
+    (void)state;
+    assert_non_null(getcwd(before, sizeof(before)));
+    assert_int_equal(chdir(base), 0);
+    assert_int_equal(mkdir("elsewhere", 0700), 0);
+    options.runtime_dir = "run";
+    options.spool_dir = "spool";
+    instance = open_with(&options);
+    assert_int_equal(chdir("elsewhere"), 0);
+    record(instance, 0, 10);
+    assert_int_equal(ailive_close(instance, 0), AILIVE_OK);
+    assert_int_equal(chdir(before), 0);
+    read_spool();
+    assert_int_equal(spool_lines("\"seq\":"), 10);
+}
+
 static void without_a_sidecar_every_record_is_a_line_exactly(void **state)
 {
     struct ailive *instance = open_here(1);
@@ -1172,6 +1195,7 @@ int main(void)
         TEST(a_refused_range_drop_keeps_nothing_waiting),
         TEST(door_drops_reach_the_sidecar_without_a_record),
         TEST(garbage_from_the_peer_harms_nothing),
+        TEST(a_host_that_changes_its_working_folder_leaves_nothing_behind),
         TEST(without_a_sidecar_every_record_is_a_line_exactly),
         TEST(an_unknown_handle_is_an_invalid_line),
         TEST(files_end_at_their_size_with_whole_lines),
