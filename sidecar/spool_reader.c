@@ -44,7 +44,7 @@ struct spool_file {
     size_t folder;
     bool present; /* seen by the scan under way */
     bool open;
-    bool at_end; /* everything there was is committed */
+    bool at_end; /* everything there was when this tick came to it is committed */
     struct tail tail;
 };
 
@@ -401,7 +401,6 @@ static bool file_read(struct spool_reader *reader, struct spool_file *file, bool
 {
     enum tail_status status;
 
-    file->at_end = false;
     reader->withheld = false;
     if (!file_open(reader, file))
         return false;
@@ -521,7 +520,7 @@ static size_t producer_read(struct spool_reader *reader, size_t index, bool *mor
          index++) {
         struct spool_file *file = reader->files[index];
 
-        file->at_end = file->at_end && in_order;
+        file->at_end = false; /* what no commit lets us read now may have grown since the last tick */
         if (in_order && !reader->stalled) {
             in_order = file_read(reader, file, more);
             if (in_order && file_closed(reader, index) && file_unchanged(file)) {
@@ -553,21 +552,46 @@ static bool shared_reserve(struct spool_reader *reader)
     return true;
 }
 
+/* Bytes of a file that are not committed. Few files are open: one that waits for another, or for a commit, is
+ * not. */
+static uint64_t file_lag_bytes(struct spool_reader *reader, const struct spool_file *file)
+{
+    char path[PATHS_MAX_BYTES + SPOOL_NAME_BYTES];
+    struct tail_mark mark = {0};
+    struct stat status;
+
+    if (file->open)
+        return tail_lag_bytes(&file->tail);
+    file_path(reader, file, path);
+    if (file->at_end || stat(path, &status) != 0)
+        return 0;
+    (void)file_stored_mark(reader, file, &mark);
+    return (uint64_t)status.st_size - (mark.offset <= (uint64_t)status.st_size ? mark.offset : 0);
+}
+
+static void lag_publish(struct spool_reader *reader)
+{
+    uint64_t lag_bytes = 0;
+
+    for (size_t i = 0; i < reader->count; i++)
+        lag_bytes += file_lag_bytes(reader, reader->files[i]);
+    pthread_mutex_lock(&reader->lock);
+    reader->lag_bytes = lag_bytes;
+    pthread_mutex_unlock(&reader->lock);
+}
+
 /* Tells other threads what this tick found. */
 static void tick_publish(struct spool_reader *reader, uint64_t tick)
 {
     pthread_mutex_lock(&reader->lock);
     if (shared_reserve(reader)) {
         reader->unread_count = reader->there_count = 0;
-        reader->lag_bytes = 0;
         for (size_t i = 0; i < reader->count; i++) {
             const struct spool_file *file = reader->files[i];
 
             reader->there[reader->there_count++] = file->producer;
             if (!file->at_end)
                 reader->unread[reader->unread_count++] = file->producer;
-            if (file->open)
-                reader->lag_bytes += tail_lag_bytes(&file->tail);
         }
         reader->whole_ticks = tick;
     }
@@ -584,16 +608,19 @@ bool spool_reader_tick(struct spool_reader *reader)
     tick = ++reader->ticks;
     folder_count = reader->folder_count;
     pthread_mutex_unlock(&reader->lock);
-    if (reader->stalled && !ingest_committing(reader->ingest))
-        return false;
-    reader->stalled = false;
     whole = files_scan(reader, folder_count);
+    if (reader->stalled && !ingest_committing(reader->ingest)) {
+        lag_publish(reader); /* it grows meanwhile, and that is when an operator looks */
+        return false;
+    }
+    reader->stalled = false;
     if (tick == STALE_TICK && whole)
         stale_remove(reader);
     for (size_t i = 0; i < reader->count;)
         i = producer_read(reader, i, &more);
     if (whole)
         tick_publish(reader, tick);
+    lag_publish(reader);
     return more && !reader->stalled;
 }
 

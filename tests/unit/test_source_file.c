@@ -1029,6 +1029,58 @@ static void a_failed_commit_of_the_spool_loses_and_doubles_nothing(void **contex
     assert_int_equal(counted(), 10);
 }
 
+/* While nothing can be committed, and where one file waits for another: that is when somebody looks. */
+static void what_waits_in_the_spool_shows_whatever_keeps_it_waiting(void **context)
+{
+    struct stat first, second;
+
+    (void)context;
+    owner_make();
+    spool_records(1, &producer, 0, 5);
+    spool_records(2, &producer, 5, 5);
+    assert_int_equal(stat(in_folder(spool_name(1)), &first), 0);
+    assert_int_equal(stat(in_folder(spool_name(2)), &second), 0);
+    failure = FAILS_BEFORE;
+    spool_tick();
+    assert_int_equal(spool_reader_lag_bytes(spools), first.st_size + second.st_size);
+    spool_records(2, &producer, 10, 5);
+    spool_tick();
+    assert_int_equal(stat(in_folder(spool_name(2)), &second), 0);
+    assert_int_equal(spool_reader_lag_bytes(spools), first.st_size + second.st_size);
+    failure = FINE;
+    assert_true(ingest_maintain(ingest));
+    spool_tick();
+    assert_int_equal(counted(), 15);
+    assert_int_equal(spool_reader_lag_bytes(spools), 0);
+}
+
+/* A tick in which another producer's lines could not be committed came to its file no more: nobody may
+ * conclude from it that what is missing is lost. */
+static void a_tick_that_could_not_commit_settles_no_spool(void **context)
+{
+    struct event_producer older = producer, younger = producer;
+    uint64_t since;
+
+    (void)context;
+    younger.bytes[0]++;
+    producer = younger;
+    owner_make();
+    spool_records(1, &younger, 0, 5);
+    spool_tick();
+    since = spool_reader_now(spools);
+    spool_records(1, &younger, 5, 5); /* and it dies, and its rings are read */
+    producer = older;
+    spool_records(1, &older, 0, 5);
+    failure = FAILS_BEFORE;
+    spool_tick();
+    failure = FINE;
+    assert_true(ingest_maintain(ingest));
+    assert_false(spool_reader_settled(spools, &younger, since));
+    spool_tick();
+    assert_true(spool_reader_settled(spools, &younger, since));
+    assert_int_equal(counted(), 15);
+}
+
 /* ---- the thread ---- */
 
 static bool within(bool (*condition)(void))
@@ -1138,6 +1190,8 @@ int main(void)
         SPOOL(the_spool_is_settled_only_after_a_look_that_began_later),
         SPOOL(the_position_of_a_file_that_is_gone_goes_too),
         SPOOL(a_failed_commit_of_the_spool_loses_and_doubles_nothing),
+        SPOOL(what_waits_in_the_spool_shows_whatever_keeps_it_waiting),
+        SPOOL(a_tick_that_could_not_commit_settles_no_spool),
         TEST(the_thread_reads_what_comes_and_the_rest_at_its_close),
         TEST(what_is_there_has_been_looked_at_once_it_is_open),
     };
