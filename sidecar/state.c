@@ -54,7 +54,8 @@ struct state {
     MDB_dbi dbi;
     dev_t data_dev; /* which data file is open */
     ino_t data_ino;
-    bool renewed; /* data was lost or is older than it was: this run takes another epoch */
+    size_t last_transaction; /* in it, as we left it */
+    bool renewed;            /* data was lost or is older than it was: this run takes another epoch */
     unsigned char epoch[STATE_EPOCH_BYTES];
     int64_t since_ns;
     char error[ERROR_BYTES];
@@ -458,6 +459,15 @@ static bool env_in_place(struct state *state)
            status.st_ino == state->data_ino;
 }
 
+/* Somebody may also write an earlier copy over the file, as `cp` does: then the file itself says another last
+ * transaction than ours. LMDB would mix both without a word: it numbers from its lock file. */
+static size_t env_last_transaction(struct state *state)
+{
+    MDB_envinfo info;
+
+    return mdb_env_info(state->env, &info) == 0 ? info.me_last_txnid : 0;
+}
+
 static uint64_t env_map_bytes(struct state *state)
 {
     uint64_t map = MAP_START_BYTES;
@@ -555,6 +565,7 @@ static int env_open(struct state *state)
     if (rc == 0) {
         state->data_dev = status.st_dev;
         state->data_ino = status.st_ino;
+        state->last_transaction = env_last_transaction(state);
         return 0;
     }
     mdb_env_close(state->env);
@@ -843,9 +854,12 @@ int state_commit(struct state *state, const struct change_list *list)
         return 0;
     if (state->env == NULL)
         return -1;
+    if (env_last_transaction(state) != state->last_transaction)
+        return state_fail(state, "state folder %.100s: data.mdb was written over while in use", state->path);
     do
         rc = write_list(state, list);
     while (rc == MDB_MAP_FULL && env_grow(state));
+    state->last_transaction = env_last_transaction(state);
     if (rc != 0) /* LMDB's name for a write cut short is EIO */
         return state_fail(state, "state folder %.100s cannot be written: %s%s", state->path, mdb_strerror(rc),
                           rc == EIO ? " (or a write cut short by a full disk, a quota or a limit)" : "");

@@ -261,6 +261,36 @@ static void a_commit_to_a_data_file_that_was_replaced_is_no_commit(void **contex
     state_close(state);
 }
 
+/* As `cp` puts a copy back: into the file that is open. LMDB would go on in it, and a restart would find some
+ * keys as they were in the copy and others as they are. */
+static void a_commit_to_data_that_was_written_over_is_no_commit(void **context)
+{
+    struct state *state = opened();
+    char bytes[65536];
+    ssize_t n;
+    int copy;
+
+    (void)context;
+    assert_int_equal(put(state, "sA", "1"), 0);
+    assert_int_equal(state_sync(state), 0); /* makes copy.mdb */
+    assert_int_equal(put(state, "sA", "2"), 0);
+    assert_int_equal(put(state, "sB", "2"), 0);
+    copy = open(in_folder("state/copy.mdb"), O_RDONLY | O_CLOEXEC);
+    n = read(copy, bytes, sizeof(bytes));
+    close(copy);
+    assert_true(n > 0 && (size_t)n < sizeof(bytes));
+    file_put("state/data.mdb", O_TRUNC, bytes, (size_t)n);
+    assert_int_equal(put(state, "sB", "3"), -1);
+    assert_non_null(strstr(state_error(state), "written over"));
+    assert_int_equal(state_reopen(state), 0);
+    assert_string_equal(contents(state), "sA=1 ");
+    assert_int_equal(put(state, "sB", "4"), 0);
+    state_close(state);
+    state = opened();
+    assert_string_equal(contents(state), "sA=1 sB=4 ");
+    state_close(state);
+}
+
 /* ---- removed in use ---- */
 
 static void folder_removed(void)
@@ -611,6 +641,7 @@ int main(void)
         TEST(a_file_in_the_folders_place_is_a_clear_error),
         TEST(what_is_no_file_at_a_files_name_is_named_in_the_error),
         TEST(a_commit_to_a_data_file_that_was_replaced_is_no_commit),
+        TEST(a_commit_to_data_that_was_written_over_is_no_commit),
         TEST(a_data_file_removed_in_use_is_written_again_whole_under_the_same_epoch),
         TEST(a_state_folder_removed_in_use_is_made_again_with_all_that_was_committed),
         TEST(a_lock_removed_in_use_is_taken_again),
