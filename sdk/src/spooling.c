@@ -180,9 +180,6 @@ void spooling_last(struct ailive *instance)
         struct ring *ring = &live->rings[i];
         (void)spool_ring(instance, ring, UINT32_MAX);
         spool_drops(instance, ring);
-        /* Once more, where all entries for range drops were taken until now. */
-        if (spool_ring(instance, ring, UINT32_MAX))
-            spool_drops(instance, ring);
         (void)spool_door(instance, ring);
     }
     road_spool_rest(&live->shipper.spool);
