@@ -14,14 +14,18 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <poll.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define WAIT_MS 60000
@@ -107,6 +111,101 @@ static void set_fault(int *budget, int n)
 {
     __atomic_store_n(budget, n, __ATOMIC_SEQ_CST);
     __atomic_store_n(&faults.folder, spool_dir, __ATOMIC_SEQ_CST);
+}
+
+/* ---- a shipper that is held while another thread passes it ---- */
+
+enum crossing_stage {
+    CROSSING_NONE,
+    CROSSING_ARMED, /* the shipper is held at its next call of `operation` */
+    CROSSING_DONE   /* and does now what it does next */
+};
+
+static struct {
+    enum crossing_stage stage;
+    int operation; /* FUTEX_WAIT_PRIVATE: about to sleep. FUTEX_WAKE_PRIVATE: done with its round */
+    const struct shipper *shipper;
+    sem_t held, passed, seen;
+    bool slept; /* over what the other thread did */
+} crossing;
+
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, ...);
+
+/* Only the shipper sleeps on the one, and only it wakes those who wait for the other. */
+static bool crossing_is_shippers(const uint32_t *word, int operation)
+{
+    return operation == FUTEX_WAIT_PRIVATE ? word == &crossing.shipper->parked
+                                           : word == &crossing.shipper->progress;
+}
+
+static void crossing_hold(void)
+{
+    sem_post(&crossing.held);
+    while (sem_wait(&crossing.passed) != 0)
+        ;
+    __atomic_store_n(&crossing.stage, CROSSING_DONE, __ATOMIC_SEQ_CST);
+}
+
+/* futex(2), the only one that the SDK makes by number. */
+long __wrap_syscall(long number, ...)
+{
+    enum crossing_stage stage = __atomic_load_n(&crossing.stage, __ATOMIC_SEQ_CST);
+    const struct timespec *timeout;
+    va_list arguments;
+    uint32_t *word;
+    int operation, value;
+    bool held, seen;
+    long result;
+
+    va_start(arguments, number);
+    word = va_arg(arguments, uint32_t *);
+    operation = va_arg(arguments, int);
+    value = va_arg(arguments, int);
+    timeout = va_arg(arguments, const struct timespec *);
+    va_end(arguments);
+    held =
+        stage == CROSSING_ARMED && operation == crossing.operation && crossing_is_shippers(word, operation);
+    if (held)
+        crossing_hold();
+    /* What tells is the sleep it was held at, or whichever comes first after the round it was held in. */
+    seen = held ? operation == FUTEX_WAIT_PRIVATE
+                : stage == CROSSING_DONE && crossing_is_shippers(word, operation);
+    result = __real_syscall(number, word, operation, value, timeout, NULL, 0);
+    if (seen) {
+        crossing.slept = operation == FUTEX_WAIT_PRIVATE && !(result == -1 && errno == EAGAIN);
+        __atomic_store_n(&crossing.stage, CROSSING_NONE, __ATOMIC_SEQ_CST);
+        sem_post(&crossing.seen);
+    }
+    return result;
+}
+
+static void crossing_await(sem_t *semaphore)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += WAIT_MS / 1000;
+    assert_int_equal(sem_timedwait(semaphore, &until), 0);
+}
+
+static void crossing_arm(const struct ailive *instance, int operation)
+{
+    crossing.shipper = &instance->live->shipper;
+    crossing.operation = operation;
+    sem_init(&crossing.held, 0, 0);
+    sem_init(&crossing.passed, 0, 0);
+    sem_init(&crossing.seen, 0, 0);
+    __atomic_store_n(&crossing.stage, CROSSING_ARMED, __ATOMIC_SEQ_CST);
+    crossing_await(&crossing.held);
+}
+
+/* Lets it go; whether it slept over what was done while it was held. */
+static bool crossing_slept_over(void)
+{
+    sem_post(&crossing.passed);
+    crossing_await(&crossing.seen);
+    return crossing.slept;
 }
 
 /* ---- fixture ---- */
@@ -359,6 +458,100 @@ static void a_half_full_ring_wakes_it_once_and_a_full_one_no_more(void **state)
     record(instance, 33, 31);
     instance->live->shipper.parked = 0;
     assert_int_equal(ailive_record_action(instance, AILIVE_FILL), AILIVE_EFULL);
+    assert_int_equal(ailive_close(instance, 0), AILIVE_OK);
+}
+
+static void *flush_until_shipped(void *context)
+{
+    return (void *)(intptr_t)ailive_flush(context, WAIT_MS);
+}
+
+/* With `pass` done in this thread once the shipper has looked for work for the last time and before it parks:
+ * whether it slept all the same. */
+static bool slept_over_what_came_before_the_parking(void (*pass)(struct ailive *instance))
+{
+    struct ailive_options options = options_here(60000);
+    struct ailive *instance;
+    pthread_t waiter; /* somebody to be told at the end of each round, which is where the shipper is held */
+    void *flushed;
+    bool slept;
+
+    options.ring_records = 64;
+    instance = open_with(&options);
+    record(instance, 0, 31); /* there is no sidecar yet: they wait */
+    assert_int_equal(pthread_create(&waiter, NULL, flush_until_shipped, instance), 0);
+    crossing_arm(instance, FUTEX_WAKE_PRIVATE);
+    pass(instance);
+    slept = crossing_slept_over();
+    open_peer();
+    pthread_join(waiter, &flushed);
+    assert_int_equal((intptr_t)flushed, AILIVE_OK);
+    assert_int_equal(ailive_close(instance, WAIT_MS), AILIVE_OK);
+    return slept;
+}
+
+static void flush_at_once(struct ailive *instance)
+{
+    assert_int_equal(ailive_flush(instance, 0), AILIVE_ETIMEDOUT);
+}
+
+static void fill_to_the_half(struct ailive *instance)
+{
+    record(instance, 31, 2);
+}
+
+static void a_flush_between_the_last_look_and_the_parking_is_not_slept_over(void **state)
+{
+    (void)state;
+    assert_false(slept_over_what_came_before_the_parking(flush_at_once));
+}
+
+static void nor_is_a_ring_that_becomes_half_full_there(void **state)
+{
+    (void)state;
+    assert_false(slept_over_what_came_before_the_parking(fill_to_the_half));
+}
+
+static void nor_is_a_wake_up_between_the_parking_and_the_sleep(void **state)
+{
+    struct ailive *instance = open_here(60000);
+    bool slept;
+
+    (void)state;
+    record(instance, 0, 1);
+    crossing_arm(instance, FUTEX_WAIT_PRIVATE);
+    flush_at_once(instance);
+    slept = crossing_slept_over();
+    assert_int_equal(ailive_close(instance, 0), AILIVE_OK);
+    assert_false(slept);
+}
+
+struct look {
+    int count;
+    int64_t deadline_ns;
+};
+
+/* True from the second look on, unless that one comes too late; what the shipper tells comes between the
+ * first and the sleep. */
+static bool told_meanwhile(struct ailive *instance, void *context)
+{
+    struct look *look = context;
+
+    if (++look->count == 1)
+        shipper_tell(&instance->live->shipper);
+    return look->count > 1 && clock_monotonic_ns() < look->deadline_ns;
+}
+
+static void what_is_told_between_a_waiters_look_and_its_sleep_ends_the_wait(void **state)
+{
+    struct ailive_options options = options_here(60000);
+    struct ailive *instance;
+    struct look look = {.deadline_ns = clock_monotonic_ns() + (int64_t)WAIT_MS * NS_PER_MS};
+
+    (void)state;
+    options.memory_sink = 1; /* no thread: nobody tells it once more */
+    instance = open_with(&options);
+    assert_true(shipper_wait(instance, look.deadline_ns, told_meanwhile, &look));
     assert_int_equal(ailive_close(instance, 0), AILIVE_OK);
 }
 
@@ -936,6 +1129,33 @@ static void a_full_disk_keeps_records_until_there_is_room(void **state)
     assert_int_equal(expect_decisions_in_order(&producer, NULL), 1000);
 }
 
+/* It is neither dropped without an entry that says so, nor kept from whoever comes later. */
+static void at_the_cap_with_every_entry_for_a_range_drop_taken_the_rest_stays_for_salvage(void **state)
+{
+    struct ailive_options options = options_here(1);
+    struct ailive *instance;
+    struct ailive_stats stats;
+    char path[PRODUCERS_PATH_BYTES];
+
+    (void)state;
+    options.spool_max_bytes = 65536;
+    instance = open_with(&options);
+    record(instance, 0, 1); /* the ring is there, and its shipper at rest */
+    assert_int_equal(ailive_flush(instance, WAIT_MS), AILIVE_OK);
+    for (uint64_t i = 0; i < LAYOUT_RANGE_DROPS; i++) /* which no drop at a tail of ours adjoins */
+        instance->live->rings[1].header->drops[i] =
+            (struct layout_range_drop){UINT64_MAX - 2, UINT64_MAX - 1, EVENT_DROP_SPOOL_FULL, 0};
+    record(instance, 1, 999);
+    assert_int_equal(ailive_close(instance, 0), AILIVE_ETIMEDOUT);
+    ailive_stats(instance, &stats);
+    assert_int_equal(stats.dropped_spool, 0);
+    read_spool();
+    assert_int_equal(stats.spooled, spool_lines("\"event\":\"decision\""));
+    assert_int_equal(stats.spooled + stats.pending, 1000);
+    assert_int_equal(producers_count(runtime_dir, path), 1);
+    assert_true(producers_lock_is_free(path));
+}
+
 static void what_can_go_nowhere_stays_for_salvage(void **state)
 {
     struct ailive *instance;
@@ -1184,6 +1404,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_parked_shipper_is_woken_once),
         TEST(a_half_full_ring_wakes_it_once_and_a_full_one_no_more),
+        TEST(a_flush_between_the_last_look_and_the_parking_is_not_slept_over),
+        TEST(nor_is_a_ring_that_becomes_half_full_there),
+        TEST(nor_is_a_wake_up_between_the_parking_and_the_sleep),
+        TEST(what_is_told_between_a_waiters_look_and_its_sleep_ends_the_wait),
         TEST(what_is_recorded_arrives_with_names_times_and_latencies),
         TEST(an_unknown_handle_travels_and_is_left_to_the_sidecar),
         TEST(many_names_never_crowd_out_the_rows),
@@ -1207,6 +1431,7 @@ int main(void)
         TEST(a_short_write_is_taken_back_and_nothing_is_lost),
         TEST(where_even_that_fails_the_lines_are_written_again_into_the_next_file),
         TEST(a_full_disk_keeps_records_until_there_is_room),
+        TEST(at_the_cap_with_every_entry_for_a_range_drop_taken_the_rest_stays_for_salvage),
         TEST(what_can_go_nowhere_stays_for_salvage),
         TEST(a_silent_sidecar_sends_records_to_the_spool_until_it_answers),
         TEST(a_reply_to_what_went_to_the_spool_meanwhile_moves_nothing),
