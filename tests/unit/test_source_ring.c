@@ -692,6 +692,56 @@ static void a_killed_process_of_the_sdk_is_salvaged_to_the_last_record(void **co
     assert_int_equal(dropped(""), 0);
 }
 
+/* A process whose spool is elsewhere than the sidecar's own: 100 records there, 50 more there or in its ring.
+ */
+static void producer_with_another_spool_is_killed(void)
+{
+    int status;
+    pid_t child = fork();
+
+    if (child == 0) {
+        struct ailive_options options = AILIVE_OPTIONS_INIT;
+        struct ailive *instance;
+
+        options.runtime_dir = runtime;
+        options.spool_dir = in_folder("else where");
+        options.ipc_url = "ipc:///nonexistent/socket";
+        options.spool_after_ms = 1;
+        if (ailive_open(&options, &instance) != 0)
+            _exit(9);
+        for (unsigned i = 0; i < 150; i++)
+            if (ailive_record_decision(instance, AILIVE_ACCEPT, AILIVE_REASON_NONE, AILIVE_SUBMIT, 1) != 0 ||
+                (i == 99 && ailive_flush(instance, 60000) != 0))
+                _exit(8);
+        kill(getpid(), SIGKILL);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+}
+
+static void the_spool_folder_that_a_lock_file_names_is_read_too(void **context)
+{
+    struct contract *contract = contract_new(NULL);
+    struct spool_reader *spools = spool_reader_new(ingest, contract, runtime);
+
+    (void)context;
+    assert_int_equal(mkdir(in_folder("spool"), 0700), 0);
+    spool_reader_add(spools, in_folder("spool"));
+    producer_with_another_spool_is_killed();
+    ring_source_up(spools);
+    for (unsigned i = 0; i < 6000 && !one_salvaged(); i++) {
+        spool_reader_tick(spools);
+        usleep(10000);
+    }
+    assert_true(one_salvaged());
+    assert_int_equal(counted(), 150);
+    assert_int_equal(dropped(""), 0); /* not taken for lost, because no file of ours held it */
+    source_ring_close(source);
+    source = NULL;
+    spool_reader_free(spools);
+    contract_free(contract);
+}
+
 /* ---- the folder ---- */
 
 static void old_half_made_folders_are_removed_and_young_ones_stay(void **context)
@@ -749,6 +799,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_killed_process_of_the_sdk_is_salvaged_to_the_last_record),
+        TEST(the_spool_folder_that_a_lock_file_names_is_read_too),
         TEST(a_dead_producers_records_are_counted_and_its_folder_removed),
         TEST(a_living_producer_is_left_alone),
         TEST(what_a_living_producers_rings_hold_is_pending),
