@@ -9,6 +9,7 @@
  */
 #include "spool_reader.h"
 
+#include "folder_lock.h"
 #include "log.h"
 #include "now.h"
 #include "owner.h"
@@ -25,6 +26,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -57,7 +59,8 @@ struct spool_reader {
     size_t count, reserved;
     bool stalled;  /* nothing can be committed now */
     bool withheld; /* what the file that is being read holds cannot be accounted for now: others can */
-    struct log_condition failing, foreign;
+    struct log_condition failing, foreign, shared;
+    int locked_fds[SPOOL_READER_FOLDERS_MAX]; /* of the folders; -1: not locked */
 
     /* The unit being gathered. */
     struct observation observations[SPOOL_READER_UNIT_LINES];
@@ -142,16 +145,56 @@ static bool file_add(struct spool_reader *reader, const struct event_producer *p
     return true;
 }
 
+static bool folder_locked(const struct spool_reader *reader, const char *path)
+{
+    for (size_t i = 0; i < SPOOL_READER_FOLDERS_MAX; i++)
+        if (reader->locked_fds[i] >= 0 && folder_lock_names(AT_FDCWD, path, 0, reader->locked_fds[i]))
+            return true;
+    return false;
+}
+
+/* The folder is ours alone: of what two sidecars read and remove, each misses what the other counted. flock()
+ * asks for no file in it, and where it cannot be had the folder is read all the same. */
+static bool folder_claim(struct spool_reader *reader, size_t folder)
+{
+    const char *path = reader->folders[folder];
+    bool others;
+    int fd;
+
+    if (folder_locked(reader, path))
+        return true;
+    if (reader->locked_fds[folder] >= 0)
+        close(reader->locked_fds[folder]); /* removed, or replaced */
+    reader->locked_fds[folder] = -1;
+    fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return true;
+    others = flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    if (others) {
+        close(fd);
+        log_raise(&reader->shared, LOG_LEVEL_ERROR,
+                  "another sidecar reads the spool folder %s: it is left to that one; give each sidecar and "
+                  "its hosts a folder of their own (--spool, AILIVE_SPOOL_DIR)",
+                  path);
+        return false;
+    }
+    reader->locked_fds[folder] = fd;
+    log_clear(&reader->shared, "no other sidecar reads the spool folder %s any more", path);
+    return true;
+}
+
 /* false: not to its end. */
 static bool folder_scan(struct spool_reader *reader, size_t folder)
 {
-    DIR *listing = opendir(reader->folders[folder]);
     const struct dirent *entry;
     struct event_producer producer;
     uint64_t number;
-
     bool whole = true;
+    DIR *listing;
 
+    if (!folder_claim(reader, folder))
+        return false;
+    listing = opendir(reader->folders[folder]);
     if (listing == NULL) /* ENOENT: made by the first producer that needs it */
         return errno == ENOENT || errno == ENOTDIR || errno == EACCES;
     while (errno = 0, whole && (entry = readdir(listing)) != NULL)
@@ -718,6 +761,8 @@ struct spool_reader *spool_reader_new(struct ingest *ingest, struct contract *co
     reader->ingest = ingest;
     reader->contract = contract;
     pthread_mutex_init(&reader->lock, NULL);
+    for (size_t i = 0; i < SPOOL_READER_FOLDERS_MAX; i++)
+        reader->locked_fds[i] = -1;
     if (runtime != NULL) {
         reader->runtime = strdup(runtime);
         if (reader->runtime == NULL) {
@@ -736,6 +781,9 @@ void spool_reader_free(struct spool_reader *reader)
         file_free(reader->files[i]);
     for (size_t i = 0; i < reader->folder_count; i++)
         free(reader->folders[i]);
+    for (size_t i = 0; i < SPOOL_READER_FOLDERS_MAX; i++)
+        if (reader->locked_fds[i] >= 0)
+            close(reader->locked_fds[i]);
     free(reader->files);
     free(reader->unread);
     free(reader->there);

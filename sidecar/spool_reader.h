@@ -4,8 +4,9 @@
  * source's thread, but for spool_reader_settled() and spool_reader_add(), which any thread may call.
  *
  * Reads each producer's files in the order of their numbers. Removes a file once all of it is committed and
- * nobody writes it any more: a newer file of that producer exists, or its owner is dead.
- * Limits: SPOOL_READER_FOLDERS_MAX folders; one open file a producer.
+ * nobody writes it any more: a newer file of that producer exists, or its owner is dead. A folder that
+ * another sidecar reads is left to it, and nothing is settled meanwhile. Limits: SPOOL_READER_FOLDERS_MAX
+ * folders; one open file a producer.
  */
 #ifndef AILIVE_SIDECAR_SPOOL_READER_H
 #define AILIVE_SIDECAR_SPOOL_READER_H

@@ -1029,6 +1029,37 @@ static void a_failed_commit_of_the_spool_loses_and_doubles_nothing(void **contex
     assert_int_equal(counted(), 10);
 }
 
+/* Each would count what the other then misses, and remove it. */
+static void a_spool_folder_that_another_sidecar_reads_is_left_to_it(void **context)
+{
+    struct spool_reader *second = spool_reader_new(ingest, contract, in_folder("runtime"));
+    uint64_t since;
+
+    (void)context;
+    spool_tick();
+    spool_reader_add(second, in_folder("spool"));
+    spool_records(1, &producer, 0, 5);
+    since = spool_reader_now(second);
+    assert_false(spool_reader_tick(second));
+    assert_int_equal(counted(), 0);
+    assert_false(spool_reader_settled(second, &producer, since)); /* nor does it know what is in there */
+    spool_reader_free(spools);
+    spools = second; /* the first one ends */
+    spool_tick();
+    assert_int_equal(counted(), 5);
+    renamed("spool", "removed");
+    assert_int_equal(mkdir(in_folder("spool"), 0700), 0);
+    spool_records(2, &producer, 5, 5);
+    spool_tick();
+    assert_int_equal(counted(), 10);
+    second = spool_reader_new(ingest, contract, in_folder("runtime"));
+    spool_reader_add(second, in_folder("spool"));
+    since = spool_reader_now(second);
+    (void)spool_reader_tick(second);
+    assert_false(spool_reader_settled(second, &producer, since)); /* the new one is locked too */
+    spool_reader_free(second);
+}
+
 /* While nothing can be committed, and where one file waits for another: that is when somebody looks. */
 static void what_waits_in_the_spool_shows_whatever_keeps_it_waiting(void **context)
 {
@@ -1190,6 +1221,7 @@ int main(void)
         SPOOL(the_spool_is_settled_only_after_a_look_that_began_later),
         SPOOL(the_position_of_a_file_that_is_gone_goes_too),
         SPOOL(a_failed_commit_of_the_spool_loses_and_doubles_nothing),
+        SPOOL(a_spool_folder_that_another_sidecar_reads_is_left_to_it),
         SPOOL(what_waits_in_the_spool_shows_whatever_keeps_it_waiting),
         SPOOL(a_tick_that_could_not_commit_settles_no_spool),
         TEST(the_thread_reads_what_comes_and_the_rest_at_its_close),
