@@ -94,11 +94,30 @@ static int siblings_find(struct follow *follow, int folder_fd, struct sibling *s
         *packed = siblings[i].packed;
         return fd;
     }
+    for (i = 0; fd < 0 && i < count; i++) /* its time to the nanosecond outweighs age */
+        if (siblings[i].packed && siblings[i].modified_ns == mark->since_ns)
+            fd = sibling_try(follow, folder_fd, &siblings[i], mark);
     for (i = 0; fd < 0 && i < count; i++)
         if (packed_may_hold(&siblings[i], mark))
             fd = sibling_try(follow, folder_fd, &siblings[i], mark);
     *packed = true;
     return fd;
+}
+
+/* A plain file that holds something was last written before we saw it: were it compressed before a byte of it
+ * is read, that time is all that tells which one it became. */
+static struct generation *file_add(struct follow *follow, size_t at, int fd, bool packed)
+{
+    struct generation *file = follow_add(follow, at, fd, NULL, packed);
+    struct stat status;
+    int64_t modified_ns;
+
+    if (file == NULL || packed || fstat(fd, &status) != 0 || status.st_size == 0)
+        return file;
+    modified_ns = status.st_mtim.tv_sec * NANOSECONDS + status.st_mtim.tv_nsec;
+    if (modified_ns < file->tail.mark.since_ns)
+        file->tail.mark.since_ns = modified_ns;
+    return file;
 }
 
 /* Whether a generation is this file before it was compressed, or after. */
@@ -141,7 +160,7 @@ static void siblings_add_newer(struct follow *follow, int folder_fd, struct sibl
         fd = follow_open_sibling(follow, folder_fd, &siblings[i]);
         if (fd >= 0 && follow_has(follow, fd, siblings[i].packed))
             close(fd);
-        else if (fd >= 0 && follow_add(follow, follow->count, fd, NULL, siblings[i].packed) != NULL)
+        else if (fd >= 0 && file_add(follow, follow->count, fd, siblings[i].packed) != NULL)
             log_info("%s: reading the rotated %s first", follow->path, siblings[i].name);
     }
 }
@@ -312,7 +331,7 @@ static bool folder_changed(struct follow *follow, int folder_fd)
 
 static void live_take(struct follow *follow, int fd)
 {
-    struct generation *file = follow_add(follow, follow->count, fd, NULL, false);
+    struct generation *file = file_add(follow, follow->count, fd, false);
 
     if (file == NULL)
         return;
@@ -447,7 +466,7 @@ static void copies_find(struct follow *follow, int folder_fd)
         fd = follow_open_sibling(follow, folder_fd, &siblings[i]);
         if (fd >= 0 && begins_alike(follow, fd, siblings[i].packed)) {
             close(fd);
-        } else if (fd >= 0 && follow_add(follow, at, fd, NULL, siblings[i].packed) != NULL) {
+        } else if (fd >= 0 && file_add(follow, at, fd, siblings[i].packed) != NULL) {
             live->tail.mark.since_ns = sibling_made_ns(&siblings[i]); /* it is never found a second time */
             at++;
         }

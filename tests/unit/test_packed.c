@@ -326,6 +326,53 @@ static void what_another_file_became_is_not_taken_for_an_unread_one(void **conte
     assert_int_equal(counted(), 8);
 }
 
+static void last_written_before(const char *name, int seconds)
+{
+    struct timespec times[2];
+    struct stat status;
+
+    assert_int_equal(stat(in_folder(name), &status), 0);
+    times[0] = times[1] = status.st_mtim;
+    times[1].tv_sec -= seconds;
+    assert_int_equal(utimensat(AT_FDCWD, in_folder(name), times, 0), 0);
+}
+
+/* Found rotated, or at the path, noted while the one before it was read, and compressed before its own turn
+ * came; between the looks there is a kill. */
+static void a_file_that_was_seen_but_not_read_is_found_compressed(void **context)
+{
+    (void)context;
+    follow_up(false);
+    unique_put("e.jsonl", 1);
+    tick();
+    follow_away();
+    unique_put("e.jsonl", TAIL_PASS_BYTES / 30); /* more than one pass reads */
+    renamed("e.jsonl", "e.jsonl.3");
+    unique_put("e.jsonl", 3);
+    renamed("e.jsonl", "e.jsonl.2");
+    unique_put("e.jsonl", 5);
+    renamed("e.jsonl", "e.jsonl.1");
+    unique_put("e.jsonl", 7);
+    last_written_before("e.jsonl.3", 40);
+    last_written_before("e.jsonl.2", 30);
+    last_written_before("e.jsonl.1", 20);
+    last_written_before("e.jsonl", 10);
+    follow_up(false);
+    now_ms += 10;
+    (void)follow_tick(follow, now_ms); /* finds all of them, reads a part of the first */
+    assert_true(counted() < 1 + TAIL_PASS_BYTES / 30);
+    follow_away();
+    compressed("e.jsonl.2", "e.jsonl.3.gz");
+    compressed("e.jsonl.1", "e.jsonl.2.zst");
+    compressed("e.jsonl", "e.jsonl.1.gz");
+    renamed("e.jsonl.3", "e.jsonl.4");
+    unique_put("e.jsonl", 9);
+    core_restart();
+    follow_up(false);
+    tick();
+    assert_int_equal(counted(), 1 + TAIL_PASS_BYTES / 30 + 3 + 5 + 7 + 9);
+}
+
 static void the_last_line_of_a_compressed_file_needs_no_newline(void **context)
 {
     (void)context;
@@ -789,6 +836,7 @@ int main(void)
         TEST(a_file_compressed_after_the_next_rotation_is_still_the_older_one),
         TEST(what_was_written_before_an_unread_file_was_made_is_not_it),
         TEST(what_another_file_became_is_not_taken_for_an_unread_one),
+        TEST(a_file_that_was_seen_but_not_read_is_found_compressed),
         TEST(the_last_line_of_a_compressed_file_needs_no_newline),
         TEST(a_line_over_the_limit_in_a_compressed_file_is_skipped_over_a_restart_too),
         TEST(a_compressed_file_longer_than_a_pass_survives_kills_and_failed_commits),
