@@ -163,6 +163,12 @@ class Disk(StackTest):
         resource.prlimit(sidecar.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
         self.recovers(sidecar, 7000 + recorded)
 
+    def test_a_limit_on_file_sizes_at_the_start_is_a_clear_error(self):
+        """The thread that waits for signals writes too: here the state's files, later its copy."""
+        done = self.run_ok("prlimit", "--fsize=0", AILIVE, "sidecar", "--listen", f"127.0.0.1:{free_port()}", status=1)
+        self.assertIn("File too large", done.stderr.decode())
+        self.assertIn(str(self.folder / "state"), done.stderr.decode())
+
     def test_a_read_only_state_folder_is_a_clear_error_at_the_start(self):
         state = self.mounted("state", 1024)
         subprocess.run(["mount", "-o", "remount,ro", str(state)], check=True)

@@ -370,6 +370,34 @@ static void another_file_under_the_same_name_while_away_is_read_from_its_start(v
     assert_int_equal(counted(), 14);
 }
 
+static void alike_put(const char *name, unsigned own)
+{
+    lines_put(name, 40); /* the same first KiB, and more */
+    unique_put(name, own);
+}
+
+/* Its first KiB alone would take the rotated file for the one that is gone, and read it a second time. */
+static void an_older_file_that_begins_alike_is_not_taken_for_one_that_is_gone(void **context)
+{
+    (void)context;
+    follow_up(false);
+    alike_put("e.jsonl", 20);
+    tick();
+    renamed("e.jsonl", "e.jsonl.1");
+    alike_put("e.jsonl", 5);
+    tick();
+    now_ms += FOLLOW_DRAIN_MS;
+    tick(); /* the rotated one is let go */
+    assert_int_equal(counted(), 105);
+    follow_away();
+    usleep(20000); /* the clock ticks: older than what comes now */
+    assert_int_equal(unlink(in_folder("e.jsonl")), 0);
+    file_append("e.jsonl", "{\"v\":1,\"decision\":\"accept\",\"run_id\":\"other\"}\n");
+    follow_up(false);
+    tick();
+    assert_int_equal(counted(), 106);
+}
+
 /* A new machine, a restored backup: another inode, the same bytes. */
 static void a_copy_with_another_inode_is_the_same_file(void **context)
 {
@@ -1194,6 +1222,7 @@ int main(void)
         TEST(two_renames_between_two_looks_lose_nothing),
         TEST(a_deleted_and_made_again_file_is_read_from_both),
         TEST(another_file_under_the_same_name_while_away_is_read_from_its_start),
+        TEST(an_older_file_that_begins_alike_is_not_taken_for_one_that_is_gone),
         TEST(a_copy_with_another_inode_is_the_same_file),
         TEST(the_last_line_of_a_rotated_file_needs_no_newline),
         TEST(many_rotations_while_away_lose_nothing),

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "follow_check.h"
+#include "owner.h"
 #include "pack_check.h"
 #include "source_file.h"
 #include "spool_reader.h"
@@ -85,13 +86,43 @@ ssize_t __wrap_pread(int fd, void *bytes, size_t n, off_t at)
     return got;
 }
 
+/* What a producer does right before it is asked for, which finds it dead then. */
+static void (*last_act)(void);
+
+enum owner __real_owner_of(const char *runtime, const struct event_producer *producer);
+enum owner __wrap_owner_of(const char *runtime, const struct event_producer *producer);
+enum owner __wrap_owner_of(const char *runtime, const struct event_producer *producer)
+{
+    if (last_act == NULL)
+        return __real_owner_of(runtime, producer);
+    last_act();
+    last_act = NULL;
+    return OWNER_DEAD;
+}
+
+/* What happens right behind the end of a listing. */
+static void (*listed)(void);
+
+struct dirent *__real_readdir(DIR *listing);
+struct dirent *__wrap_readdir(DIR *listing);
+struct dirent *__wrap_readdir(DIR *listing)
+{
+    struct dirent *entry = fails(FAULT_ENTRY) ? NULL : __real_readdir(listing);
+
+    if (entry == NULL && listed != NULL && errno == 0) {
+        listed();
+        listed = NULL;
+        errno = 0;
+    }
+    return entry;
+}
+
 WRAP(fails(FAULT_STAT), int, fstat, (int fd, struct stat *status), (fd, status), -1)
 WRAP(fails(FAULT_OPEN), int, open, (const char *path, int flags, mode_t mode), (path, flags, mode), -1)
 WRAP(fails(FAULT_OPEN), int, openat, (int folder_fd, const char *path, int flags, mode_t mode),
      (folder_fd, path, flags, mode), -1)
 WRAP(fails(FAULT_FOLDER), DIR *, opendir, (const char *path), (path), NULL)
 WRAP(fails(FAULT_FOLDER), DIR *, fdopendir, (int fd), (fd), NULL)
-WRAP(fails(FAULT_ENTRY), struct dirent *, readdir, (DIR * listing), (listing), NULL)
 WRAP(fails(FAULT_MEMORY), void *, malloc, (size_t n), (n), NULL)
 WRAP(fails(FAULT_MEMORY), void *, calloc, (size_t count, size_t n), (count, n), NULL)
 WRAP(fails(FAULT_MEMORY), void *, realloc, (void *old, size_t n), (old, n), NULL)
@@ -302,6 +333,55 @@ static void a_listing_that_fails_settles_no_spool(void **context)
     }
 }
 
+static uint64_t asked;
+
+static void spooled_behind_the_listing(void)
+{
+    asked = spool_reader_now(spools);
+    spool_put(1, 0, 5);
+}
+
+/* Its listing was made before the number was taken. */
+static void a_look_under_way_settles_no_spool(void **context)
+{
+    (void)context;
+    round_begin(1100);
+    come_up();
+    listed = spooled_behind_the_listing;
+    for (int i = 0; i < 2; i++) {
+        spool_reader_tick(spools);
+        assert_null(listed);
+        assert_true(spool_reader_settled(spools, &producer, asked) == (i == 1));
+    }
+    assert_int_equal(counted(), 5);
+    go_away();
+}
+
+static void its_last_lines_and_death(void)
+{
+    spool_put(1, 5, 3);
+}
+
+/* Between the last read and the removal of its spool file. */
+static void what_a_producer_spools_right_before_its_death_is_read_before_the_file_goes(void **context)
+{
+    char name[SPOOL_NAME_BYTES], path[96];
+
+    (void)context;
+    round_begin(1200);
+    spool_put(1, 0, 5);
+    last_act = its_last_lines_and_death;
+    look();
+    assert_null(last_act);
+    last_act = come_up; /* dead, and does nothing more */
+    look();
+    assert_int_equal(counted(), 8);
+    spool_file_name(&producer, 1, name);
+    snprintf(path, sizeof(path), "spool/%s", name);
+    assert_false(file_there(at(path)));
+    go_away();
+}
+
 static void memory_that_is_out_loses_and_doubles_nothing(void **context)
 {
     (void)context;
@@ -425,6 +505,37 @@ static void copytruncate_between_two_reads_loses_and_doubles_nothing(void **cont
     free(text_after);
 }
 
+static struct timespec seen_times[2];
+
+static void appended_at_the_same_time(void)
+{
+    struct stat status;
+
+    assert_int_equal(stat(in_folder("e.jsonl"), &status), 0);
+    seen_times[0] = seen_times[1] = status.st_mtim;
+    unique_put("e.jsonl", 3);
+}
+
+/* A file is as long as the source saw it, and longer than that when it was read: size and time do not tell
+ * that it was truncated since, within one tick of the file system's clock. */
+static void a_file_cut_to_the_length_it_was_seen_with_is_read_anew(void **context)
+{
+    (void)context;
+    unique = 100; /* lines of one length */
+    unique_put("e.jsonl", 2);
+    follow_up(false);
+    meanwhile = appended_at_the_same_time;
+    reads_until = 1;
+    tick();
+    assert_null(meanwhile);
+    assert_int_equal(counted(), 5);
+    assert_int_equal(truncate(in_folder("e.jsonl"), 0), 0);
+    unique_put("e.jsonl", 2);
+    assert_int_equal(utimensat(AT_FDCWD, in_folder("e.jsonl"), seen_times, 0), 0);
+    tick();
+    assert_int_equal(counted(), 7);
+}
+
 /* Behind the last read of a look too, which finds the end: the next look must not take the file for seen. */
 static void what_is_written_behind_any_read_is_seen_by_the_next_look(void **context)
 {
@@ -525,11 +636,14 @@ int main(void)
         TEST(looks_at_files_that_fail_lose_and_double_nothing),
         TEST(listings_that_fail_lose_and_double_nothing),
         TEST(a_listing_that_fails_settles_no_spool),
+        TEST(a_look_under_way_settles_no_spool),
+        TEST(what_a_producer_spools_right_before_its_death_is_read_before_the_file_goes),
         TEST(memory_that_is_out_loses_and_doubles_nothing),
         TEST(a_file_that_cannot_be_read_at_a_start_is_not_taken_for_another),
         TEST(a_start_at_which_any_call_fails_reads_nothing_twice),
         TEST(an_untouched_file_is_not_begun_while_its_copies_are_in_doubt),
         TEST(copytruncate_between_two_reads_loses_and_doubles_nothing),
+        TEST(a_file_cut_to_the_length_it_was_seen_with_is_read_anew),
         TEST(what_is_written_behind_any_read_is_seen_by_the_next_look),
         TEST(memory_that_is_out_amid_a_packed_file_loses_and_doubles_nothing),
         TEST(where_inotify_cannot_watch_files_are_read_all_the_same),

@@ -312,18 +312,24 @@ static void what_a_poison_batch_addresses_is_refused_for_good(void **context)
     close(fd);
 }
 
-static void another_version_is_told_apart(void **context)
+static void other_version_sent(int fd)
 {
     unsigned char bytes[4096];
     size_t len_bytes = batch_make(3, 0, bytes);
     unsigned char *version = memmem(bytes, len_bytes, "\xa1v\x01", 3);
+
+    assert_non_null(version);
+    version[2] = 2;
+    frame_sent(fd, bytes, len_bytes);
+}
+
+static void another_version_is_told_apart(void **context)
+{
     struct batch_reply reply;
     int fd = connected();
 
     (void)context;
-    assert_non_null(version);
-    version[2] = 2;
-    frame_sent(fd, bytes, len_bytes);
+    other_version_sent(fd);
     assert_true(reply_received(fd, &reply, WAIT_MS));
     assert_int_equal(reply.status, BATCH_NO_VERSION);
     assert_int_equal(counted(), 0);
@@ -352,6 +358,28 @@ static void at_the_range_limit_no_reply_comes(void **context)
     batch_sent(fd, 1000, 0); /* fills gaps */
     assert_true(reply_received(fd, &reply, WAIT_MS));
     assert_int_equal(reply.first, 1000);
+    close(fd);
+}
+
+/* A version nobody knows is answered without a commit: that answer would come behind the batch's. */
+static void while_commits_fail_no_reply_comes(void **context)
+{
+    struct batch_reply reply;
+    int fd = connected();
+
+    (void)context;
+    assert_int_equal(rename(in_folder("state/data.mdb"), in_folder("elsewhere")), 0);
+    batch_sent(fd, 0, 0);
+    other_version_sent(fd);
+    assert_true(reply_received(fd, &reply, WAIT_MS));
+    assert_int_equal(reply.status, BATCH_NO_VERSION);
+    assert_int_equal(counted(), 0);
+    assert_int_equal(rename(in_folder("elsewhere"), in_folder("state/data.mdb")), 0);
+    assert_true(ingest_maintain(ingest));
+    batch_sent(fd, 0, 0); /* as its shipper does */
+    assert_true(reply_received(fd, &reply, WAIT_MS));
+    assert_int_equal(reply.status, BATCH_COUNTED);
+    assert_int_equal(counted(), ROWS);
     close(fd);
 }
 
@@ -728,6 +756,7 @@ int main(void)
         TEST(what_a_poison_batch_addresses_is_refused_for_good),
         TEST(another_version_is_told_apart),
         TEST(at_the_range_limit_no_reply_comes),
+        TEST(while_commits_fail_no_reply_comes),
         TEST(peers_that_close_before_the_greeting_do_not_stop_it),
         TEST(a_wrong_greeting_is_closed_and_counted),
         TEST(half_a_greeting_and_half_a_message_are_counted_as_truncated),

@@ -29,6 +29,50 @@ static struct ingest *ingest;
 static struct source_ring *source;
 static char error[512], runtime[128];
 
+/* ---- what others do between two steps of the source ---- */
+
+/* Each once, in the source's thread: right before a call, or right behind it. */
+static void (*before_tails)(void), (*before_reconcile)(void), (*behind_lock_open)(void);
+
+static void once(void (**hook)(void))
+{
+    void (*run)(void) = *hook;
+
+    *hook = NULL;
+    if (run != NULL)
+        run();
+}
+
+void __real_salvage_tails(struct salvage *salvage, int folder_fd, uint64_t *tails);
+void __wrap_salvage_tails(struct salvage *salvage, int folder_fd, uint64_t *tails);
+void __wrap_salvage_tails(struct salvage *salvage, int folder_fd, uint64_t *tails)
+{
+    once(&before_tails);
+    __real_salvage_tails(salvage, folder_fd, tails);
+}
+
+enum salvage_status __real_salvage_reconcile(struct salvage *salvage, int folder_fd,
+                                             const struct event_producer *of, const uint64_t *tails);
+enum salvage_status __wrap_salvage_reconcile(struct salvage *salvage, int folder_fd,
+                                             const struct event_producer *of, const uint64_t *tails);
+enum salvage_status __wrap_salvage_reconcile(struct salvage *salvage, int folder_fd,
+                                             const struct event_producer *of, const uint64_t *tails)
+{
+    once(&before_reconcile);
+    return __real_salvage_reconcile(salvage, folder_fd, of, tails);
+}
+
+int __real_openat(int folder_fd, const char *path, int flags, mode_t mode);
+int __wrap_openat(int folder_fd, const char *path, int flags, mode_t mode);
+int __wrap_openat(int folder_fd, const char *path, int flags, mode_t mode)
+{
+    int fd = __real_openat(folder_fd, path, flags, mode);
+
+    if (strcmp(path, "lock") == 0)
+        once(&behind_lock_open);
+    return fd;
+}
+
 static int begin(void **context)
 {
     (void)context;
@@ -38,6 +82,7 @@ static int begin(void **context)
     mkdir(runtime, 0700);
     producer_named(1);
     source = NULL;
+    before_tails = before_reconcile = behind_lock_open = NULL;
     aggregate = aggregate_new(NULL);
     if (state_open(in_folder("state"), &state, error, sizeof(error)) != 0 ||
         ingest_open(aggregate, state, &ingest, error, sizeof(error)) != 0)
@@ -419,10 +464,8 @@ static void links_in_place_of_rings_are_not_followed(void **context)
     assert_true(file_there("elsewhere"));
 }
 
-/* Records 0 to 7 in a spool that nobody has read; 8 and 9 are in no file. */
-static struct spool_reader *spool_unread(struct contract *contract)
+static void spooled(uint64_t first, uint64_t count)
 {
-    struct spool_reader *spools = spool_reader_new(ingest, contract, runtime);
     struct spool_record record = {.producer = producer,
                                   .ring = 1,
                                   .row = {.time_ns = 1,
@@ -436,12 +479,20 @@ static struct spool_reader *spool_unread(struct contract *contract)
                                   .run_id = {"r", 1}};
     char text[SPOOL_LINE_MAX_BYTES], name[SPOOL_NAME_BYTES], path[128];
 
-    assert_int_equal(mkdir(in_folder("spool"), 0700), 0);
-    spool_reader_add(spools, in_folder("spool"));
     spool_file_name(&producer, 1, name);
     snprintf(path, sizeof(path), "spool/%s", name);
-    for (record.seq = 0; record.seq < 8; record.seq++)
+    for (record.seq = first; record.seq < first + count; record.seq++)
         file_put(path, O_CREAT | O_APPEND, text, spool_format_record(&record, text));
+}
+
+/* Records 0 to 7 in a spool that nobody has read; 8 and 9 are in no file. */
+static struct spool_reader *spool_unread(struct contract *contract)
+{
+    struct spool_reader *spools = spool_reader_new(ingest, contract, runtime);
+
+    assert_int_equal(mkdir(in_folder("spool"), 0700), 0);
+    spool_reader_add(spools, in_folder("spool"));
+    spooled(0, 8);
     return spools;
 }
 
@@ -467,6 +518,64 @@ static void a_living_producers_gap_waits_for_the_spool_too(void **context)
     source_ring_close(source);
     source = NULL;
     spool_reader_free(spools);
+    contract_free(contract);
+}
+
+static struct spool_reader *read_before; /* its spool was read, and then it spooled more */
+static _Atomic bool tails_asked;
+
+/* As a producer does: lines first, then the tail. */
+static void moved_into_the_spool(uint64_t first, uint64_t count)
+{
+    spooled(first, count);
+    file_put(path_of("ring-1"), O_TRUNC, (const char *)ring_make(first + count, 20),
+             sizeof(struct ring_file));
+}
+
+static void spools_before_its_tails_are_noted(void)
+{
+    spool_reader_tick(read_before);
+    moved_into_the_spool(10, 2);
+    tails_asked = true;
+}
+
+static void spools_after_its_spool_was_read(void)
+{
+    moved_into_the_spool(12, 2);
+}
+
+static bool tails_noted(void)
+{
+    return tails_asked;
+}
+
+/* Its tails move with every line it spools: only what is below those noted before its spool was read, and was
+ * not in there, is lost. */
+static void what_a_living_producer_spools_while_it_is_looked_at_is_not_lost(void **context)
+{
+    struct contract *contract = contract_new(NULL);
+
+    (void)context;
+    read_before = spool_unread(contract);
+    folder_begin();
+    names_put();
+    ring_put(ring_make(10, 20));
+    tails_asked = false;
+    before_tails = spools_before_its_tails_are_noted;
+    before_reconcile = spools_after_its_spool_was_read;
+    ring_source_up(read_before);
+    assert_true(within(tails_noted));
+    usleep(SOURCE_RING_LOOK_MS * 2500); /* two looks, and nobody reads the spool */
+    assert_int_equal(dropped("lost"), 0);
+    for (unsigned i = 0; i < 6000 && (dropped("lost") == 0 || counted() < 12); i++) {
+        spool_reader_tick(read_before);
+        usleep(10000);
+    }
+    assert_int_equal(counted(), 12);
+    assert_int_equal(dropped("lost"), 2);
+    source_ring_close(source);
+    source = NULL;
+    spool_reader_free(read_before);
     contract_free(contract);
 }
 
@@ -591,6 +700,49 @@ static void a_producer_is_forgotten_only_without_folder_connection_and_spool(voi
     source = NULL;
     spool_reader_free(spools);
     contract_free(contract);
+}
+
+static _Atomic bool came_back;
+static char its_folder[128], away[128];
+
+/* Asked when it is about to be forgotten. */
+static bool connects_and_its_folder_comes_back(void *context, const struct event_producer *asked)
+{
+    bool first = !came_back;
+
+    (void)context;
+    (void)asked;
+    if (first)
+        assert_int_equal(rename(away, its_folder), 0);
+    came_back = true;
+    return first;
+}
+
+static bool folder_back(void)
+{
+    return came_back && ten_pending();
+}
+
+static void a_producer_whose_folder_came_back_is_not_forgotten(void **context)
+{
+    struct source_ring_options options = {
+        .runtime = runtime, .connected = connects_and_its_folder_comes_back, .forget_ms = 1};
+
+    (void)context;
+    take_run(0, 20, INGEST_COMMITTED);
+    folder_begin();
+    names_put();
+    ring_put(ring_make(20, 30));
+    snprintf(its_folder, sizeof(its_folder), "%s", in_folder(path_of("")));
+    snprintf(away, sizeof(away), "%s", in_folder("away"));
+    came_back = false;
+    assert_int_equal(source_ring_open(&options, ingest, &source, error, sizeof(error)), 0);
+    assert_true(within(ten_pending));
+    assert_int_equal(rename(its_folder, away), 0);
+    assert_true(within(folder_back)); /* a look has seen it, and goes on to forget whom it may */
+    source_ring_close(source);
+    source = NULL;
+    assert_false(forgotten());
 }
 
 /* ---- the runtime folder itself ---- */
@@ -767,6 +919,34 @@ static void old_half_made_folders_are_removed_and_young_ones_stay(void **context
     assert_false(file_there(emptied));
 }
 
+static char half_made[128];
+
+static void finished_recorded_in_and_killed(void)
+{
+    assert_int_equal(rename(in_folder(half_made), in_folder(path_of(""))), 0);
+}
+
+/* Its lock is free again, and it is no half-made folder any more. */
+static void a_half_made_folder_that_was_finished_meanwhile_keeps_its_records(void **context)
+{
+    struct timespec old[2] = {{.tv_sec = time(NULL) - 3600}, {.tv_sec = time(NULL) - 3600}};
+
+    (void)context;
+    snprintf(half_made, sizeof(half_made), "runtime/.%s.new", hex);
+    folder_begin();
+    names_put();
+    ring_put(ring_make(0, 10));
+    owner_dies();
+    assert_int_equal(rename(in_folder(path_of("")), in_folder(half_made)), 0);
+    assert_int_equal(utimensat(AT_FDCWD, in_folder(half_made), old, 0), 0);
+    behind_lock_open = finished_recorded_in_and_killed;
+    ring_source_up(NULL);
+    source_ring_close(source); /* it has looked, and looked once more */
+    source = NULL;
+    assert_null(behind_lock_open);
+    assert_int_equal(counted(), 10);
+}
+
 static void a_second_sidecar_on_the_folder_is_refused_with_the_pid(void **context)
 {
     struct source_ring_options options = {.runtime = runtime};
@@ -815,11 +995,14 @@ int main(void)
         TEST(links_in_place_of_rings_are_not_followed),
         TEST(a_gap_waits_for_the_spool_and_is_not_lost),
         TEST(a_living_producers_gap_waits_for_the_spool_too),
+        TEST(what_a_living_producer_spools_while_it_is_looked_at_is_not_lost),
         TEST(a_producer_is_forgotten_only_without_folder_connection_and_spool),
+        TEST(a_producer_whose_folder_came_back_is_not_forgotten),
         TEST(a_runtime_folder_removed_while_in_use_is_taken_anew),
         TEST(nobody_is_forgotten_for_having_been_in_a_removed_runtime_folder),
         TEST(more_dead_producers_than_are_looked_at_are_salvaged_one_after_the_other),
         TEST(old_half_made_folders_are_removed_and_young_ones_stay),
+        TEST(a_half_made_folder_that_was_finished_meanwhile_keeps_its_records),
         TEST(a_second_sidecar_on_the_folder_is_refused_with_the_pid),
         TEST(other_files_in_the_runtime_folder_are_left_alone),
     };
