@@ -13,7 +13,9 @@
 #include "series_check.h"
 #include "spool_reader.h"
 
+#include "src/process.h"
 #include "src/rescue.h"
+#include "support/producers.h"
 
 #include <wire/spool.h>
 
@@ -537,6 +539,172 @@ static void half_a_drop_stands_for_nothing_when_the_tail_moves_later(void **cont
     sidecar_ends();
 }
 
+/* ---- a host that closes every descriptor it does not know, and uses the numbers for its own ---- */
+
+#define HOST_FDS        256
+#define HOST_FILE_BYTES (256u << 10) /* as long as a ring's: what is read from it by mistake is there */
+
+static struct {
+    int nth, calls; /* behind this write of the rescue it does so; 0: never */
+    bool before[HOST_FDS], taken[HOST_FDS];
+    const struct process_fds *theirs;   /* the rescuer's */
+    int file_fd, runtime_fd, folder_fd; /* its own */
+    char dead[PRODUCERS_PATH_BYTES];
+    bool lock_was_free;
+} host;
+
+static bool is_open(int fd)
+{
+    return fcntl(fd, F_GETFD) != -1;
+}
+
+/* A file, a folder that looks like a runtime folder, and one that looks like a producer's. */
+static void host_has_its_own(void)
+{
+    static const char *const files[] = {"lock", "names", "clock", "ring-1"};
+    char *bytes = malloc(HOST_FILE_BYTES), path[128];
+
+    memset(bytes, 'h', HOST_FILE_BYTES);
+    file_put("host", O_CREAT, bytes, HOST_FILE_BYTES);
+    free(bytes);
+    assert_int_equal(mkdir(in_folder("host-runtime"), 0700), 0);
+    snprintf(path, sizeof(path), "host-runtime/%s", hex);
+    assert_int_equal(mkdir(in_folder(path), 0700), 0);
+    assert_int_equal(mkdir(in_folder("host-folder"), 0700), 0);
+    for (size_t i = 0; i < 4; i++) {
+        snprintf(path, sizeof(path), "host-folder/%s", files[i]);
+        file_append(path, "its own");
+    }
+    snprintf(host.dead, sizeof(host.dead), "%s/%s", runtime, hex);
+    host.file_fd = open(in_folder("host"), O_RDWR | O_CLOEXEC);
+    host.runtime_fd = open(in_folder("host-runtime"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    host.folder_fd = open(in_folder("host-folder"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (int fd = 0; fd < HOST_FDS; fd++) {
+        host.before[fd] = is_open(fd);
+        host.taken[fd] = false;
+    }
+}
+
+static bool same_folder(int fd, const char *path)
+{
+    struct stat a, b;
+
+    return fstat(fd, &a) == 0 && stat(path, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/* What of its own takes a number's place: the like of what the number stood for, where that does most harm.
+ */
+static int host_like(int fd)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) != 0 || !S_ISDIR(st.st_mode))
+        return host.file_fd;
+    return same_folder(fd, runtime) ? host.runtime_fd : host.folder_fd;
+}
+
+/* It is not recognised yet: docs/reliability.md, "Not guaranteed". */
+static bool is_listing(int fd)
+{
+    return same_folder(fd, runtime) && fd != host.theirs->rescue[PROCESS_RESCUE_RUNTIME].fd;
+}
+
+static void host_takes_the_numbers(void)
+{
+    for (int fd = 0; fd < HOST_FDS; fd++)
+        if (!host.before[fd] && is_open(fd) && !is_listing(fd))
+            host.taken[fd] = dup2(host_like(fd), fd) == fd;
+    host.lock_was_free = producers_lock_is_free(host.dead);
+}
+
+static void host_may_take_the_numbers(void)
+{
+    if (host.nth > 0 && ++host.calls == host.nth) /* one thread writes */
+        host_takes_the_numbers();
+}
+
+ssize_t __real_write(int fd, const void *data, size_t len);
+ssize_t __wrap_write(int fd, const void *data, size_t len);
+ssize_t __real_pwrite(int fd, const void *data, size_t len, off_t at);
+ssize_t __wrap_pwrite(int fd, const void *data, size_t len, off_t at);
+
+ssize_t __wrap_write(int fd, const void *data, size_t len)
+{
+    ssize_t n = __real_write(fd, data, len);
+
+    host_may_take_the_numbers();
+    return n;
+}
+
+ssize_t __wrap_pwrite(int fd, const void *data, size_t len, off_t at)
+{
+    ssize_t n = __real_pwrite(fd, data, len, at);
+
+    host_may_take_the_numbers();
+    return n;
+}
+
+/* Nobody wrote to them, removed anything in them, or closed them. */
+static void host_finds_its_own(void)
+{
+    char *bytes = malloc(HOST_FILE_BYTES), path[128];
+
+    for (int fd = 0; fd < HOST_FDS; fd++)
+        if (host.taken[fd])
+            assert_int_equal(close(fd), 0);
+    assert_int_equal(pread(host.file_fd, bytes, HOST_FILE_BYTES, 0), HOST_FILE_BYTES);
+    for (size_t i = 0; i < HOST_FILE_BYTES; i++)
+        if (bytes[i] != 'h')
+            fail_msg("byte %zu of the host's file is not the host's", i);
+    free(bytes);
+    snprintf(path, sizeof(path), "host-runtime/%s", hex);
+    assert_true(file_there(path));
+    assert_int_equal(files_count("host-folder", ""), 2 + 4);
+    close(host.file_fd);
+    close(host.runtime_fd);
+    close(host.folder_fd);
+}
+
+/* false: the rescue is over before its nth write. */
+static bool host_closes_behind_write(int nth)
+{
+    struct ailive_options options = options_here(60000);
+    struct ailive *instance;
+
+    producer_is_killed(1200);
+    host_has_its_own();
+    instance = open_with(&options);
+    host.theirs = (const struct process_fds *)(const void *)instance; /* its first member */
+    host.calls = 0;
+    host.nth = nth;
+    assert_int_equal(ailive_close(instance, 0), AILIVE_OK);
+    host.nth = 0;
+    host_finds_its_own();
+    if (host.calls < nth)
+        return false;
+    assert_false(host.lock_was_free);
+    assert_int_equal(ailive_close(open_with(&options), 0), AILIVE_OK);
+    assert_true(folder_gone());
+    sidecar_begins();
+    sidecar_reads_the_spool();
+    assert_int_equal(counted(), 1201);
+    assert_int_equal(dropped(""), 0);
+    sidecar_ends();
+    return true;
+}
+
+static void a_host_that_closes_descriptors_in_mid_rescue_keeps_its_own_and_nothing_is_lost(void **context)
+{
+    int nth = 1;
+
+    while (host_closes_behind_write(nth)) {
+        nth++;
+        assert_int_equal(end(context), 0);
+        assert_int_equal(begin(context), 0);
+    }
+    assert_in_range(nth, 7, 40); /* three chunks and their tails, and the last lines */
+}
+
 /* ---- left alone ---- */
 
 static void a_version_nobody_knows_is_left_whole_and_told_once(void **context)
@@ -643,6 +811,7 @@ int main(void)
         TEST(beyond_the_cap_it_stays_and_goes_on_where_it_stopped),
         TEST(the_cap_is_that_of_the_whole_folder),
         TEST(half_a_drop_stands_for_nothing_when_the_tail_moves_later),
+        TEST(a_host_that_closes_descriptors_in_mid_rescue_keeps_its_own_and_nothing_is_lost),
         TEST(a_version_nobody_knows_is_left_whole_and_told_once),
         TEST(unknown_names_leave_it_whole_too),
         TEST(one_with_another_spool_folder_is_left_alone),
