@@ -25,12 +25,23 @@ static bool moved(struct generation *file)
     return next->offset != file->tail.mark.offset || next->skipping != file->tail.mark.skipping;
 }
 
+/* Commits n observations of the pass. TAIL_LINE: go on; otherwise how the pass ends. */
+static enum tail_status pass_commit(struct follow *follow, struct generation *file, size_t n)
+{
+    if (file == follow->live && file->tail.mark.offset == 0 && follow_copies_first(follow)) {
+        contract_clear(follow->context.contract);
+        file->tail.seen = false; /* what was read is to be read again */
+        return follow->crowded || follow->waiting ? TAIL_END : TAIL_PAUSE;
+    }
+    return follow_commit(follow, file, n) ? TAIL_LINE : TAIL_ERROR;
+}
+
 /* One pass over a generation. Returns how it ended; follow->stalled when a commit failed. */
 static enum tail_status follow_pass(struct follow *follow, struct generation *file)
 {
     struct observation *observations = follow->context.observations;
     int64_t processed_ns = now_utc_ns();
-    enum tail_status status = tail_begin(&file->tail);
+    enum tail_status status = tail_begin(&file->tail), committed;
     struct text line;
     size_t n = 0;
 
@@ -42,16 +53,16 @@ static enum tail_status follow_pass(struct follow *follow, struct generation *fi
         else
             n += contract_line(follow->context.contract, line.bytes, line.len_bytes, processed_ns,
                                &observations[n]);
-        if (n == FOLLOW_UNIT_LINES && !follow_commit(follow, file, n))
-            return TAIL_ERROR;
-        if (n == FOLLOW_UNIT_LINES) {
-            n = 0;
-            processed_ns = now_utc_ns();
-        }
+        if (n < FOLLOW_UNIT_LINES)
+            continue;
+        committed = pass_commit(follow, file, n);
+        if (committed != TAIL_LINE)
+            return committed;
+        n = 0;
+        processed_ns = now_utc_ns();
     }
-    if ((n > 0 || moved(file)) && !follow_commit(follow, file, n))
-        return TAIL_ERROR;
-    return status;
+    committed = n > 0 || moved(file) ? pass_commit(follow, file, n) : TAIL_LINE;
+    return committed == TAIL_LINE ? status : committed;
 }
 
 /* Where the file lies now, for a message. */

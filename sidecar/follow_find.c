@@ -492,6 +492,20 @@ void follow_find_copies(struct follow *follow)
     close(folder_fd);
 }
 
+bool follow_copies_first(struct follow *follow)
+{
+    size_t count = follow->count;
+    int folder_fd = open_folder(follow);
+
+    if (folder_fd < 0) {
+        follow_doubt(follow, errno);
+        return follow->waiting;
+    }
+    copies_find(follow, folder_fd);
+    close(folder_fd);
+    return follow->count > count || follow->crowded || follow->waiting;
+}
+
 /* The part after a truncation that a copy may still hold (copytruncate): read before the file's new contents,
  * from index `at`. Copies made after that one hold what came and went since: copies_find() takes them in.
  * Returns when the copy was made, 0 when there is none. */

@@ -77,6 +77,11 @@ void follow_find_live(struct follow *follow);
 /* Looks for copies of what the file at the path held before it was truncated, while nothing of it is read. */
 void follow_find_copies(struct follow *follow);
 
+/* The first bytes of the file at the path are in hand and not yet counted: looks once more, as it may have
+ * been filled, copied and truncated since. true: copies come first, or may; the bytes are to be read again.
+ */
+bool follow_copies_first(struct follow *follow);
+
 /* The generation was truncated at its position: its copy, if there is one, is read before its new contents.
  */
 void follow_truncated(struct follow *follow, struct generation *file);

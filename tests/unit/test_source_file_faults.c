@@ -117,7 +117,28 @@ struct dirent *__wrap_readdir(DIR *listing)
     return entry;
 }
 
-WRAP(fails(FAULT_STAT), int, fstat, (int fd, struct stat *status), (fd, status), -1)
+/* What another program does right before a file is looked at: between the look for copies of an untouched
+ * event file and its first read. */
+static void (*before_stat)(void);
+static ino_t stat_inode;
+
+int __real_fstat(int fd, struct stat *status);
+int __wrap_fstat(int fd, struct stat *status);
+int __wrap_fstat(int fd, struct stat *status)
+{
+    void (*run)(void) = before_stat;
+    int rc;
+
+    if (fails(FAULT_STAT))
+        return -1;
+    rc = __real_fstat(fd, status);
+    if (rc != 0 || run == NULL || status->st_ino != stat_inode)
+        return rc;
+    before_stat = NULL;
+    run();
+    return __real_fstat(fd, status);
+}
+
 WRAP(fails(FAULT_OPEN), int, open, (const char *path, int flags, mode_t mode), (path, flags, mode), -1)
 WRAP(fails(FAULT_OPEN), int, openat, (int folder_fd, const char *path, int flags, mode_t mode),
      (folder_fd, path, flags, mode), -1)
@@ -486,6 +507,93 @@ static void appended(void)
     unique_put("e.jsonl", 1);
 }
 
+/* An event file that was seen empty, and of which nothing was read. */
+static void seen_untouched(void)
+{
+    struct stat status;
+
+    file_append("e.jsonl", "");
+    usleep(20000);
+    follow_up(false);
+    tick();
+    usleep(20000);
+    assert_int_equal(stat(in_folder("e.jsonl"), &status), 0);
+    stat_inode = status.st_ino;
+}
+
+static void filled_copied_and_truncated(void)
+{
+    unique_put("e.jsonl.1", 5); /* as copytruncate leaves them */
+    unique_put("e.jsonl", 3);
+}
+
+static void a_copy_made_between_the_look_for_it_and_the_first_read_is_read(void **context)
+{
+    (void)context;
+    seen_untouched();
+    before_stat = filled_copied_and_truncated;
+    tick();
+    assert_null(before_stat);
+    tick();
+    assert_int_equal(counted(), 8);
+}
+
+static void truncated_after_its_copy_was_seen(void)
+{
+    assert_int_equal(truncate(in_folder("e.jsonl"), 0), 0);
+    unique_put("e.jsonl", 3);
+}
+
+/* It was a copy of what was there when it was looked for. */
+static void a_copy_seen_before_the_truncation_is_read_after_it(void **context)
+{
+    (void)context;
+    seen_untouched();
+    unique = 100;
+    unique_put("e.jsonl", 5);
+    unique = 100;
+    unique_put("e.jsonl.1", 5);
+    before_stat = truncated_after_its_copy_was_seen;
+    tick();
+    assert_null(before_stat);
+    tick();
+    assert_int_equal(counted(), 8);
+}
+
+static const char *copy_packed; /* NULL: it stays plain */
+
+static void copied_and_truncated_behind_the_last_read(void)
+{
+    unique = 100;
+    unique_put("e.jsonl.1", 5);
+    if (copy_packed != NULL)
+        compressed("e.jsonl.1", copy_packed);
+    assert_int_equal(truncate(in_folder("e.jsonl"), 0), 0);
+    unique_put("e.jsonl", 3);
+}
+
+/* Then what is in hand is let go, and read from the copy. */
+static void a_copy_made_right_behind_the_first_read_is_not_read_again(void **context)
+{
+    (void)context;
+    seen_untouched();
+    unique = 100;
+    unique_put("e.jsonl", 5);
+    meanwhile = copied_and_truncated_behind_the_last_read;
+    reads_until = 2; /* the second finds the end */
+    tick();
+    assert_null(meanwhile);
+    tick();
+    assert_int_equal(counted(), 8);
+}
+
+static void nor_is_one_that_was_compressed_too(void **context)
+{
+    copy_packed = "e.jsonl.1.gz";
+    a_copy_made_right_behind_the_first_read_is_not_read_again(context);
+    copy_packed = NULL;
+}
+
 static void copytruncate_between_two_reads_loses_and_doubles_nothing(void **context)
 {
     (void)context;
@@ -643,6 +751,10 @@ int main(void)
         TEST(a_start_at_which_any_call_fails_reads_nothing_twice),
         TEST(an_untouched_file_is_not_begun_while_its_copies_are_in_doubt),
         TEST(copytruncate_between_two_reads_loses_and_doubles_nothing),
+        TEST(a_copy_made_between_the_look_for_it_and_the_first_read_is_read),
+        TEST(a_copy_seen_before_the_truncation_is_read_after_it),
+        TEST(a_copy_made_right_behind_the_first_read_is_not_read_again),
+        TEST(nor_is_one_that_was_compressed_too),
         TEST(a_file_cut_to_the_length_it_was_seen_with_is_read_anew),
         TEST(what_is_written_behind_any_read_is_seen_by_the_next_look),
         TEST(memory_that_is_out_amid_a_packed_file_loses_and_doubles_nothing),
