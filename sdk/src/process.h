@@ -27,6 +27,7 @@ struct process_fd {
 /* What the shipper has open while it empties a dead producer's folder. */
 enum process_rescue {
     PROCESS_RESCUE_RUNTIME,
+    PROCESS_RESCUE_LIST, /* the runtime folder's listing */
     PROCESS_RESCUE_FOLDER,
     PROCESS_RESCUE_FILE, /* the lock while it is taken, then one ring after the other */
     PROCESS_RESCUE_SPOOL,

@@ -397,6 +397,9 @@ static enum outcome folder_rescue(struct pass *pass)
     pass->records = 0;
     if (outcome == RESCUE_DONE)
         outcome = folder_move(pass);
+    /* The host closed everything it did not know: nothing is wrong with the folder. */
+    if (outcome == RESCUE_LEFT && !process_fd_ours(note_of(pass, PROCESS_RESCUE_FOLDER)))
+        outcome = RESCUE_LATER;
     if (outcome == RESCUE_DONE)
         folder_done(pass);
     else if (outcome == RESCUE_LEFT)
@@ -455,6 +458,15 @@ static bool left_alone(const struct pass *pass)
            memcmp(&pass->instance->live->producer, &pass->producer, sizeof(pass->producer)) == 0;
 }
 
+/* The next name, while both descriptors are ours: neither from a host's listing nor into its folder. */
+static const char *runtime_next(const struct pass *pass, struct remains_list *list)
+{
+    return process_fd_ours(note_of(pass, PROCESS_RESCUE_LIST)) &&
+                   process_fd_ours(note_of(pass, PROCESS_RESCUE_RUNTIME))
+               ? remains_list_next(list)
+               : NULL;
+}
+
 /* true: the budget is used up, and there may be more. */
 static bool runtime_scan(struct pass *pass)
 {
@@ -462,16 +474,17 @@ static bool runtime_scan(struct pass *pass)
     struct remains_list list;
     uint32_t seen = 0;
 
-    if (remains_list_open(&list, pass->runtime_fd) != 0)
+    if (remains_list_open(&list, pass->runtime_fd) != 0 ||
+        process_fd_set(note_of(pass, PROCESS_RESCUE_LIST), list.fd) != 0)
         return false;
     while (outcome != RESCUE_LATER && pass->budget_bytes > 0 && seen++ < FOLDERS_MAX &&
-           (pass->name = remains_list_next(&list)) != NULL) {
+           (pass->name = runtime_next(pass, &list)) != NULL) {
         if (remains_half_made(pass->name))
             remains_half_made_remove(pass->runtime_fd, pass->name, pass->utc_ns);
         else if (event_producer_parse(pass->name, strlen(pass->name), &pass->producer) && !left_alone(pass))
             outcome = folder_look(pass);
     }
-    remains_list_close(&list);
+    process_fd_close(note_of(pass, PROCESS_RESCUE_LIST));
     return pass->budget_bytes <= 0;
 }
 
