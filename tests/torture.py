@@ -260,6 +260,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--seed", type=int, default=None, help="of the first round; the next have seed + 1, ...")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # by way of tearDown()
     first = time.time_ns() % 10**9 if options.seed is None else options.seed
     failed = 0
     for seed in range(first, first + options.rounds):

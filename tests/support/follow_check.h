@@ -108,6 +108,21 @@ static inline unsigned random_below(unsigned *seed, unsigned below)
     return (*seed >> 8) % below;
 }
 
+/* A commit fails, none or some after others: then there are files that were seen and not read. The disk is
+ * healed or the reader killed. */
+static inline void tick_that_fails(unsigned *seed)
+{
+    failure = random_below(seed, 2) ? FAILS_BEFORE : FAILS_AFTER;
+    fine_commits = random_below(seed, 4);
+    tick();
+    failure = FINE;
+    fine_commits = 0;
+    if (random_below(seed, 2))
+        restart();
+    else
+        ingest_maintain(ingest);
+}
+
 static inline unsigned seed_take(void)
 {
     const char *given = getenv("AILIVE_SEED");

@@ -465,6 +465,46 @@ static void a_compressed_file_longer_than_a_pass_survives_kills_and_failed_commi
     assert_int_equal(bad(), 0);
 }
 
+static void copied(const char *to)
+{
+    size_t len_bytes;
+    unsigned char *bytes = file_read("e.jsonl", &len_bytes);
+
+    clock_ticks();
+    file_put(to, O_CREAT, (const char *)bytes, len_bytes);
+    free(bytes);
+}
+
+/* Its copy was there when it was last looked for, and held what the file did then. */
+static void a_file_not_read_yet_that_is_truncated_after_its_copy_was_seen_is_read_from_it(void **context)
+{
+    for (int away = 0; away < 2; away++) {
+        uint64_t before = counted();
+        unsigned n;
+
+        (void)context;
+        follow_up(false);
+        unique_put("e.jsonl", 1);
+        tick();
+        renamed("e.jsonl", away ? "e.jsonl.3" : "e.jsonl.6");
+        n = 1 + put_many(4);
+        renamed("e.jsonl", away ? "e.jsonl.2" : "e.jsonl.5");
+        unique_put("e.jsonl", 7);
+        now_ms += 10;
+        assert_true(follow_tick(follow, now_ms));
+        copied(away ? "e.jsonl.1" : "e.jsonl.4");
+        assert_true(follow_tick(follow, now_ms));
+        assert_true(counted() < before + n);
+        assert_int_equal(truncate(in_folder("e.jsonl"), 0), 0);
+        unique_put("e.jsonl", 20);
+        if (away)
+            restart();
+        tick();
+        assert_int_equal(counted(), before + n + 27);
+        follow_away();
+    }
+}
+
 /* ---- compressed while running ---- */
 
 static void a_file_compressed_before_it_was_read_is_read_from_its_descriptor(void **context)
@@ -546,12 +586,7 @@ static void a_compressor_that_keeps_no_time_at_the_rotation_doubles_nothing(void
 
 static void copy_and_truncate(const char *to)
 {
-    size_t len_bytes;
-    unsigned char *bytes = file_read("e.jsonl", &len_bytes);
-
-    clock_ticks();
-    file_put(to, O_CREAT, (const char *)bytes, len_bytes);
-    free(bytes);
+    copied(to);
     assert_int_equal(truncate(in_folder("e.jsonl"), 0), 0);
 }
 
@@ -804,10 +839,7 @@ static void a_random_history_with_compression_is_exact(void **context)
         } else if (dice == 8) {
             restart();
         } else if (dice == 9) {
-            failure = random_below(&seed, 2) ? FAILS_BEFORE : FAILS_AFTER;
-            tick();
-            failure = FINE;
-            ingest_maintain(ingest);
+            tick_that_fails(&seed);
         } else {
             tick();
         }
@@ -840,6 +872,7 @@ int main(void)
         TEST(the_last_line_of_a_compressed_file_needs_no_newline),
         TEST(a_line_over_the_limit_in_a_compressed_file_is_skipped_over_a_restart_too),
         TEST(a_compressed_file_longer_than_a_pass_survives_kills_and_failed_commits),
+        TEST(a_file_not_read_yet_that_is_truncated_after_its_copy_was_seen_is_read_from_it),
         TEST(a_file_compressed_before_it_was_read_is_read_from_its_descriptor),
         TEST(rotation_with_compression_for_days_counts_once),
         TEST(a_compressor_that_keeps_no_time_at_the_rotation_doubles_nothing),

@@ -678,10 +678,7 @@ static void random_history(unsigned *seed, void (*turn)(unsigned *rotations))
         } else if (dice == 7) {
             restart();
         } else if (dice == 8) {
-            failure = random_below(seed, 2) ? FAILS_BEFORE : FAILS_AFTER;
-            tick();
-            failure = FINE;
-            ingest_maintain(ingest);
+            tick_that_fails(seed);
         } else {
             tick();
         }
