@@ -112,7 +112,10 @@ static struct generation *file_add(struct follow *follow, size_t at, int fd, boo
     struct stat status;
     int64_t modified_ns;
 
-    if (file == NULL || packed || fstat(fd, &status) != 0 || status.st_size == 0)
+    if (file == NULL)
+        return NULL;
+    file->seen_ns = file->tail.mark.since_ns;
+    if (packed || fstat(fd, &status) != 0 || status.st_size == 0)
         return file;
     modified_ns = status.st_mtim.tv_sec * NANOSECONDS + status.st_mtim.tv_nsec;
     if (modified_ns < file->tail.mark.since_ns)
@@ -461,7 +464,8 @@ static void copies_find(struct follow *follow, int folder_fd)
     for (size_t i = 0; siblings != NULL && i < count && !follow->crowded && !follow->waiting; i++) {
         int fd;
 
-        if (sibling_made_ns(&siblings[i]) <= live->tail.mark.since_ns)
+        if (sibling_made_ns(&siblings[i]) <= live->tail.mark.since_ns ||
+            sibling_made_ns(&siblings[i]) <= live->seen_ns)
             continue;
         fd = follow_open_sibling(follow, folder_fd, &siblings[i]);
         if (fd >= 0 && begins_alike(follow, fd, siblings[i].packed)) {

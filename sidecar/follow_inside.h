@@ -17,6 +17,7 @@ struct generation {
     dev_t device;
     ino_t inode;
     int64_t quiet_since_ms; /* last growth, or when it was found */
+    int64_t seen_ns;        /* UTC when this run saw it first: copies are younger. 0: known from before */
 };
 
 struct follow {

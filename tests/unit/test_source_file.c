@@ -658,6 +658,27 @@ static void copytruncate(unsigned *rotations)
     usleep(10000);
 }
 
+static void backdate(const char *name, long s)
+{
+    const struct timespec time_then = {.tv_sec = time(NULL) - s}, times[] = {time_then, time_then};
+
+    assert_int_equal(utimensat(AT_FDCWD, in_folder(name), times, 0), 0);
+}
+
+/* Restored with their times: the rotated file was made after the last write of the one at the path. */
+static void rotated_files_restored_before_the_first_look_are_no_copies(void **context)
+{
+    (void)context;
+    unique_put("e.jsonl", 2);
+    unique_put("e.jsonl.1", 3);
+    backdate("e.jsonl", 1000);
+    backdate("e.jsonl.1", 2000);
+    usleep(20000); /* the clock of the files' times goes in steps */
+    follow_up(false);
+    tick();
+    assert_int_equal(counted(), 2);
+}
+
 /* One way of rotating a history, as one machine's configuration has it. */
 static void random_history(unsigned *seed, void (*turn)(unsigned *rotations))
 {
@@ -1231,6 +1252,7 @@ int main(void)
         TEST(a_file_truncated_and_grown_past_the_position_is_read_anew),
         TEST(a_taken_back_partial_line_is_no_truncation),
         TEST(a_failed_commit_loses_and_doubles_nothing),
+        TEST(rotated_files_restored_before_the_first_look_are_no_copies),
         TEST(a_random_history_of_renames_is_exact),
         TEST(a_random_history_of_copytruncates_is_exact),
         SPOOL(spooled_records_count_once_whatever_comes_over_the_other_road),
