@@ -462,16 +462,16 @@ static void copies_find(struct follow *follow, int folder_fd)
     while (follow->files[at] != live)
         at++;
     for (size_t i = 0; siblings != NULL && i < count && !follow->crowded && !follow->waiting; i++) {
+        int64_t made_ns = sibling_made_ns(&siblings[i]);
         int fd;
 
-        if (sibling_made_ns(&siblings[i]) <= live->tail.mark.since_ns ||
-            sibling_made_ns(&siblings[i]) <= live->seen_ns)
+        if (made_ns <= live->tail.mark.since_ns || made_ns <= live->seen_ns)
             continue;
         fd = follow_open_sibling(follow, folder_fd, &siblings[i]);
         if (fd >= 0 && begins_alike(follow, fd, siblings[i].packed)) {
             close(fd);
         } else if (fd >= 0 && file_add(follow, at, fd, siblings[i].packed) != NULL) {
-            live->tail.mark.since_ns = sibling_made_ns(&siblings[i]); /* it is never found a second time */
+            live->tail.mark.since_ns = made_ns; /* it is never found a second time */
             at++;
         }
     }
@@ -480,33 +480,31 @@ static void copies_find(struct follow *follow, int folder_fd)
     free(siblings);
 }
 
-void follow_find_copies(struct follow *follow)
+static void copies_look(struct follow *follow, bool unchanged_too)
 {
-    int folder_fd;
+    int folder_fd = open_folder(follow);
 
-    if (follow->live == NULL || follow->live->tail.mark.offset > 0 || follow->crowded || follow->waiting)
-        return;
-    folder_fd = open_folder(follow);
     if (folder_fd < 0) {
         follow_doubt(follow, errno);
         return;
     }
-    if (folder_changed(follow, folder_fd))
+    if (unchanged_too || folder_changed(follow, folder_fd))
         copies_find(follow, folder_fd);
     close(folder_fd);
+}
+
+void follow_find_copies(struct follow *follow)
+{
+    if (follow->live == NULL || follow->live->tail.mark.offset > 0 || follow->crowded || follow->waiting)
+        return;
+    copies_look(follow, false);
 }
 
 bool follow_copies_first(struct follow *follow)
 {
     size_t count = follow->count;
-    int folder_fd = open_folder(follow);
 
-    if (folder_fd < 0) {
-        follow_doubt(follow, errno);
-        return follow->waiting;
-    }
-    copies_find(follow, folder_fd);
-    close(folder_fd);
+    copies_look(follow, true);
     return follow->count > count || follow->crowded || follow->waiting;
 }
 

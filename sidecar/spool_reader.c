@@ -158,7 +158,6 @@ static bool folder_locked(const struct spool_reader *reader, const char *path)
 static bool folder_claim(struct spool_reader *reader, size_t folder)
 {
     const char *path = reader->folders[folder];
-    bool others;
     int fd;
 
     if (folder_locked(reader, path))
@@ -169,8 +168,7 @@ static bool folder_claim(struct spool_reader *reader, size_t folder)
     fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return true;
-    others = flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-    if (others) {
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
         close(fd);
         log_raise(&reader->shared, LOG_LEVEL_ERROR,
                   "another sidecar reads the spool folder %s: it is left to that one; give each sidecar and "

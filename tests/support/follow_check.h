@@ -97,6 +97,28 @@ static inline void renamed(const char *from, const char *to)
     assert_int_equal(rename(in_folder(from), in_folder(to)), 0);
 }
 
+static inline void copied(const char *from, const char *to)
+{
+    char bytes[65536];
+    int fd = open(in_folder(from), O_RDONLY | O_CLOEXEC);
+    ssize_t n = read(fd, bytes, sizeof(bytes));
+
+    assert_true(fd >= 0 && n >= 0 && (size_t)n < sizeof(bytes));
+    close(fd);
+    file_put(to, O_CREAT | O_TRUNC, bytes, (size_t)n);
+}
+
+static inline void last_written_before(const char *name, int seconds)
+{
+    struct timespec times[2];
+    struct stat status;
+
+    assert_int_equal(stat(in_folder(name), &status), 0);
+    times[0] = times[1] = status.st_mtim;
+    times[1].tv_sec -= seconds;
+    assert_int_equal(utimensat(AT_FDCWD, in_folder(name), times, 0), 0);
+}
+
 static inline uint64_t bad(void)
 {
     return series_total(aggregate, "peaktrade_ai_events_dropped_total", "bad_json");

@@ -217,8 +217,8 @@ class StackTest(unittest.TestCase):
 
     def start(self, *command, env=None, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **rest):
         """It ends with the test, however that ends: a writer left behind would fill the disk."""
-        process = subprocess.Popen(("setpriv", "--pdeathsig", "KILL", *command), env=env or self.env, stdin=subprocess.DEVNULL, stdout=stdout,
-                                   stderr=stderr, **rest)
+        process = subprocess.Popen(("setpriv", "--pdeathsig", "KILL", *command), env=env or self.env,
+                                   stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, **rest)
         self.processes.append(process)
         for stream in (stdout, stderr):
             if hasattr(stream, "close"):

@@ -787,6 +787,17 @@ static void a_child_of_bare_Fork_does_too(void **state)
     record_around_fork(_Fork);
 }
 
+/* Both have something open now: their shippers' descriptors. */
+static void roads_used(struct ailive *shipping, struct ailive *spooling, int *socket_fd, int *spool_fd)
+{
+    ailive_record_action(shipping, AILIVE_FILL);
+    ailive_record_action(spooling, AILIVE_FILL);
+    assert_int_equal(ailive_flush(shipping, WAIT_MS), AILIVE_OK);
+    assert_int_equal(ailive_flush(spooling, WAIT_MS), AILIVE_OK);
+    *socket_fd = __atomic_load_n(&shipping->fds.socket.fd, __ATOMIC_ACQUIRE);
+    *spool_fd = __atomic_load_n(&spooling->fds.spool.fd, __ATOMIC_ACQUIRE);
+}
+
 static void a_child_keeps_no_descriptor_of_its_parents(void **state)
 {
     struct ailive *shipping = open_here(), *spooling = open_spooling();
@@ -794,12 +805,7 @@ static void a_child_keeps_no_descriptor_of_its_parents(void **state)
     pid_t child;
 
     (void)state;
-    ailive_record_action(shipping, AILIVE_FILL);
-    ailive_record_action(spooling, AILIVE_FILL);
-    assert_int_equal(ailive_flush(shipping, WAIT_MS), AILIVE_OK);
-    assert_int_equal(ailive_flush(spooling, WAIT_MS), AILIVE_OK);
-    socket_fd = __atomic_load_n(&shipping->fds.socket.fd, __ATOMIC_ACQUIRE); /* the shippers' */
-    spool_fd = __atomic_load_n(&spooling->fds.spool.fd, __ATOMIC_ACQUIRE);
+    roads_used(shipping, spooling, &socket_fd, &spool_fd);
     assert_true(fcntl(socket_fd, F_GETFD) == FD_CLOEXEC && fcntl(spool_fd, F_GETFD) == FD_CLOEXEC);
     child = fork();
     if (child == 0)
@@ -826,12 +832,7 @@ static void nor_does_a_child_of_bare_Fork_once_it_has_called(void **state)
 #endif
     shipping = open_here();
     spooling = open_spooling();
-    ailive_record_action(shipping, AILIVE_FILL);
-    ailive_record_action(spooling, AILIVE_FILL);
-    assert_int_equal(ailive_flush(shipping, WAIT_MS), AILIVE_OK);
-    assert_int_equal(ailive_flush(spooling, WAIT_MS), AILIVE_OK);
-    socket_fd = __atomic_load_n(&shipping->fds.socket.fd, __ATOMIC_ACQUIRE); /* the shippers' */
-    spool_fd = __atomic_load_n(&spooling->fds.spool.fd, __ATOMIC_ACQUIRE);
+    roads_used(shipping, spooling, &socket_fd, &spool_fd);
     assert_true(socket_fd >= 0 && spool_fd >= 0);
     child = _Fork();
     if (child == 0) {

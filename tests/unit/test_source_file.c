@@ -481,17 +481,6 @@ static void more_rotations_than_generations_lose_nothing(void **context)
 
 /* ---- truncation ---- */
 
-static void copied(const char *from, const char *to)
-{
-    char bytes[65536];
-    int fd = open(in_folder(from), O_RDONLY | O_CLOEXEC);
-    ssize_t n = read(fd, bytes, sizeof(bytes));
-
-    assert_true(fd >= 0 && n >= 0);
-    close(fd);
-    file_put(to, O_CREAT | O_TRUNC, bytes, (size_t)n);
-}
-
 static void copytruncate_reads_the_rest_from_the_copy(void **context)
 {
     (void)context;
@@ -658,21 +647,14 @@ static void copytruncate(unsigned *rotations)
     usleep(10000);
 }
 
-static void backdate(const char *name, long s)
-{
-    const struct timespec time_then = {.tv_sec = time(NULL) - s}, times[] = {time_then, time_then};
-
-    assert_int_equal(utimensat(AT_FDCWD, in_folder(name), times, 0), 0);
-}
-
 /* Restored with their times: the rotated file was made after the last write of the one at the path. */
 static void rotated_files_restored_before_the_first_look_are_no_copies(void **context)
 {
     (void)context;
     unique_put("e.jsonl", 2);
     unique_put("e.jsonl.1", 3);
-    backdate("e.jsonl", 1000);
-    backdate("e.jsonl.1", 2000);
+    last_written_before("e.jsonl", 1000);
+    last_written_before("e.jsonl.1", 2000);
     usleep(20000); /* the clock of the files' times goes in steps */
     follow_up(false);
     tick();
